@@ -1,0 +1,29 @@
+/*
+ * The order in which holders and waiters are shown: each hold, then who is queued behind it.
+ * Pure: model in, list out.
+ */
+#ifndef LOCKJAM_GRAPH_H
+#define LOCKJAM_GRAPH_H
+
+#include "collector/model.h"
+
+struct graph_node {
+	uint32_t lock;
+	uint32_t depth; /* 0: a hold, or a waiter whose blocker is unknown; 1: queued behind it;
+			 * deeper: queued behind another waiter */
+};
+
+struct graph {
+	struct graph_node *nodes;
+	uint32_t count;
+};
+
+/*
+ * Contended holds first (most waiters first), then by path, range and pid; holds without waiters
+ * last; several holders that block one waiter stand one under the other, the waiters under the
+ * last. EVIDENCE_STALE locks are left out. 0 or -ENOMEM.
+ */
+int graph_build(const struct model *m, struct graph *g);
+void graph_done(struct graph *g);
+
+#endif

@@ -1,0 +1,13 @@
+# The collector: sources -> model -> analysis. Never prints, never exits.
+noinst_LIBRARIES += collector/libcollector.a
+collector_libcollector_a_SOURCES = \
+	collector/analysis.h \
+	collector/collector.h \
+	collector/findings.def \
+	collector/graph.h \
+	collector/model.h \
+	collector/proc.h \
+	collector/segment_read.h \
+	collector/stack.h \
+	preload/segment.h
+collector_libcollector_a_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)

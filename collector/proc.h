@@ -1,0 +1,54 @@
+/*
+ * All reading of /proc goes through one object with a root prefix, so that a recorded tree is a
+ * test fixture. Entries vanish at any time: that is -ENOENT or -ESRCH, never a crash. Files of the
+ * target are never opened or stat'ed by path (they may be locked, or on a dead mount).
+ */
+#ifndef LOCKJAM_PROC_H
+#define LOCKJAM_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc;
+
+/* root: "/" or the folder that holds a recorded "proc". NULL if memory is out. */
+struct proc *proc_new(const char *root);
+void proc_free(struct proc *p);
+bool proc_is_recorded(const struct proc *p); /* not the running system: no syscalls on its pids */
+
+/* The whole of <root>/proc/<format...>, NUL-terminated, malloc'ed; *length without the NUL.
+ * Bounded at 16 MiB. 0 or negative errno. */
+int proc_read(const struct proc *p, char **text, size_t *length, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+int proc_readlink(const struct proc *p, char *text, size_t size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* Numeric names in <root>/proc/<path>, ascending ("" for the processes, "%d/task", "%d/fd").
+ * *ids is malloc'ed. The count, or negative errno. */
+ssize_t proc_list(const struct proc *p, int **ids, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+struct proc_stat {
+	pid_t pid, ppid;
+	char comm[64];
+	char state;
+	uint64_t start_time;
+	int threads;
+};
+int proc_read_stat(const struct proc *p, pid_t pid, struct proc_stat *st);
+int proc_read_task_stat(const struct proc *p, pid_t pid, pid_t tid, struct proc_stat *st);
+
+struct proc_syscall {
+	bool is_running;  /* "running": nothing else is filled */
+	long number;      /* -1: blocked outside a system call */
+	uint64_t args[6]; /* only if number >= 0 */
+	uint64_t sp, pc;
+};
+int proc_read_syscall(const struct proc *p, pid_t pid, pid_t tid, struct proc_syscall *sc);
+
+/* The target's memory, without stopping it (process_vm_readv). Bytes read or negative errno. */
+ssize_t proc_read_memory(const struct proc *p, pid_t pid, uint64_t address, void *data, size_t size);
+
+#endif

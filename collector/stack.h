@@ -1,0 +1,39 @@
+/*
+ * Stacks: from raw material (recorded program counters, recorded registers and stack, a live
+ * thread) to named frames. One engine for the three: libdwfl with memory and registers supplied
+ * by us, so that a dead process's record gives the same frames as the living process.
+ *
+ * Works outside the target: the files of its modules are read (by the path and build-id noted in the
+ * segment, or /proc/PID/maps), never the target's own symbol tables. Frames of the shim itself are
+ * left out.
+ */
+#ifndef LOCKJAM_STACK_H
+#define LOCKJAM_STACK_H
+
+#include "collector/model.h"
+#include "collector/proc.h"
+#include "collector/segment_read.h"
+
+#define STACK_FRAMES_MAX 5000
+
+struct stacks;
+
+/*
+ * `segments[i]` belongs to m->processes.items[i], NULL without one; `segment_count` is its length
+ * (processes added later have none). All must outlive the result. NULL: memory is out.
+ */
+struct stacks *stacks_new(struct model *m, const struct proc *proc, struct segment *const *segments,
+			  uint32_t segment_count, const char *sysroot, uint32_t max_frames);
+void stacks_free(struct stacks *s);
+
+/* See collector_resolve() and collector_thread_stack(). */
+int stacks_resolve(struct stacks *s, uint32_t stack);
+uint32_t stacks_thread(struct stacks *s, uint32_t thread);
+
+/* Fills the "classified" part of model_call: unwinds its stack and looks what was interrupted. */
+void stacks_classify(struct stacks *s, uint32_t call);
+
+/* Names the function of a handler (model_handler: function, file, line, module). */
+void stacks_name_handler(struct stacks *s, uint32_t handler);
+
+#endif

@@ -1,0 +1,335 @@
+/*
+ * The segment: what one process writes about its locks, handlers and findings, in one file.
+ *
+ * This header is the contract between the shim, which writes, and the collector, which reads. It
+ * is the only header of preload/ that anything else may include. It must never hold a pointer, a
+ * type whose size depends on the machine, or a function of the shim.
+ *
+ * Who writes: threads of the one process that created the file; nobody else. Who reads: anyone
+ * with the permission, at any time, also while records are written and after the writer was
+ * killed at any instruction. A reader trusts nothing: it bounds every index, length and offset by
+ * the size of the file.
+ *
+ * File: <pid>-<start_time>-<image>.seg in the session's directory. An image is one program run by
+ * the process: execve() ends an image and begins the next (image + 1), which takes over the locks
+ * that survived. fork() begins a process with image 0. A file without a name is a memfd named
+ * SEG_MEMFD_NAME (the writer could reach no session directory).
+ *
+ * Torn records: each record begins with a seq. The writer makes it odd, writes the fields, makes
+ * it even again (release order). A reader copies the record between two reads of seq; if they
+ * differ or are odd the copy is torn: retry while the writer lives, else skip it and count it.
+ * Counters (marked "atomic add") may be bumped without touching seq.
+ *
+ * Versions: a reader accepts a segment when min_reader <= SEG_VERSION. New tables and new fields
+ * at a record's end raise version only (readers use the record_size of the file); a changed
+ * meaning raises min_reader.
+ *
+ * Times are CLOCK_MONOTONIC nanoseconds; the header pairs one of them with CLOCK_REALTIME.
+ * Indices into other tables are 1-based, 0 means none. Offsets of strings are into SEG_STRINGS,
+ * NUL-terminated, 0 means none.
+ */
+#ifndef LOCKJAM_SEGMENT_H
+#define LOCKJAM_SEGMENT_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
+#define SEG_VERSION 1
+#define SEG_MIN_READER 1
+#define SEG_MEMFD_NAME "lockjam-segment"
+#define SEG_SUFFIX ".seg"
+#define SEG_TO_EOF UINT64_MAX /* seg_lock.end of a range without an end */
+
+/* The variables that the shim reads; the command sets them. One list for both. */
+#define SEG_ENV_DIR "LOCKJAM_DIR"         /* the session's directory */
+#define SEG_ENV_PROTECT "LOCKJAM_PROTECT" /* reserved: emergency arena for handlers */
+#define SEG_ENV_TRACK "LOCKJAM_TRACK"     /* reserved: how much of thread locks is recorded */
+
+enum seg_table_id {
+	SEG_THREADS,
+	SEG_RESOURCES,
+	SEG_LOCKS,
+	SEG_HANDLERS,
+	SEG_FINDINGS,
+	SEG_STACKS,
+	SEG_PCS,     /* uint64_t each, no seq: written before the stack that names them */
+	SEG_MODULES,
+	SEG_EVENTS,  /* a ring: header.events_written says where it stands */
+	SEG_STRINGS, /* bytes; the first is NUL */
+	SEG_SLICES,  /* bytes of copied stacks */
+	SEG_EDGES,   /* reserved: lock-order edges; capacity 0 */
+	SEG_TABLE_IDS,
+	SEG_TABLES_MAX = 16
+};
+
+/* One entry of the directory of tables. Written once at creation but for used and dropped. */
+struct seg_table {
+	uint64_t offset;      /* from the start of the file */
+	uint32_t record_size; /* bytes; of the writer's version */
+	uint32_t capacity;    /* records */
+	uint32_t used;        /* high-water mark: records ever used, stored after the record */
+	uint32_t dropped;     /* atomic add: records that found no room (table or tmpfs full) */
+};
+static_assert(sizeof(struct seg_table) == 24, "ABI");
+
+enum seg_state {
+	SEG_RUNNING = 0, /* also what a killed process leaves behind */
+	SEG_EXECED,      /* the next image goes on; put back when execve() fails */
+	SEG_EXITED,      /* exit_status is set: exit, _exit, return from main */
+};
+
+/* What the recorder could not do; bits of seg_header.limits. Each is a note in the report. */
+enum seg_limit {
+	SEG_LIMIT_NO_UNWINDER = 1 << 0, /* libunwind could not be loaded: no stacks */
+	SEG_LIMIT_FORK_UNWIND = 1 << 1, /* forked while a thread was unwinding: no stacks since */
+	SEG_LIMIT_NO_DIR = 1 << 2,      /* no session directory within reach: memfd */
+	SEG_LIMIT_CARRY = 1 << 3,       /* the former image's record could not be read */
+	SEG_LIMIT_NO_PROC = 1 << 4,     /* /proc is not there: paths and start time unknown */
+	SEG_LIMIT_TMPFS_FULL = 1 << 5,  /* a page could not be had: records were dropped */
+	SEG_LIMIT_BUSY = 1 << 6,        /* a record was given up rather than waited for */
+};
+
+struct seg_header {
+	uint64_t magic;      /* stored last at creation (release): a file without it is not ready */
+	uint32_t version;
+	uint32_t min_reader;
+	uint32_t header_size; /* sizeof(struct seg_header) of the writer */
+	uint32_t table_count;
+	uint64_t file_size;
+	uint32_t machine; /* ELF e_machine of the process */
+	uint32_t page_size;
+
+	int32_t pid; /* in its own pid namespace */
+	int32_t ppid;
+	uint64_t start_time; /* /proc/PID/stat field 22, clock ticks; 0 unknown */
+	uint32_t image;
+	uint32_t uid; /* real uid at creation */
+	uint64_t created_mono_ns;
+	uint64_t created_real_ns;
+
+	uint32_t state;       /* enum seg_state */
+	int32_t exit_status;  /* as given to exit(); only in SEG_EXITED */
+	uint64_t ended_ns;    /* when state left SEG_RUNNING */
+	uint32_t limits;      /* atomic or: enum seg_limit */
+	uint32_t wait_counter; /* atomic add: numbers the requests, seg_lock.request */
+	uint64_t events_written; /* atomic add: events ever; the ring holds the last of them */
+	uint64_t deliveries;     /* atomic add: signals handled */
+
+	/* Losses, atomic add each. */
+	uint32_t lost_busy;     /* updates given up because the table was busy */
+	uint32_t lost_range;    /* POSIX range updates that found no record to split into */
+	uint32_t lost_findings; /* findings beyond the table, counted here only */
+	uint32_t reserved0;
+
+	struct seg_table tables[SEG_TABLES_MAX];
+
+	char exe[512];     /* readlink /proc/self/exe, NUL-terminated, cut if longer */
+	char title[64];    /* what the process is best called: $CYRUS_SERVICE, else empty */
+	char cmdline[1024]; /* /proc/self/cmdline: arguments separated by NUL, ends with two */
+};
+static_assert(offsetof(struct seg_header, pid) == 40, "ABI");
+static_assert(offsetof(struct seg_header, tables) == 136, "ABI");
+static_assert(offsetof(struct seg_header, exe) == 520, "ABI");
+static_assert(sizeof(struct seg_header) == 2120, "ABI");
+
+/* A thread, from its first recorded event on. A thread that ended is known by the kernel's word. */
+struct seg_thread {
+	uint32_t seq;
+	int32_t tid;
+	uint64_t first_ns;
+	uint32_t handler_depth;  /* active handlers */
+	int32_t handler_signo;   /* of the innermost, 0 none */
+	uint32_t finding;        /* index of the finding whose call has been entered and has not
+				  * returned (allocator family and pthread_mutex_lock only), 0 none */
+	uint32_t wait;           /* index of the lock record that this thread is blocked in, 0 none */
+	uint64_t call_since_ns;  /* of finding */
+	uint64_t reserved[2];
+};
+static_assert(sizeof(struct seg_thread) == 56, "ABI");
+
+enum seg_resource_kind {
+	SEG_RES_FILE = 1, /* key1 = st_dev as stat gives it, key2 = st_ino */
+};
+
+struct seg_resource {
+	uint32_t seq;
+	uint32_t kind;
+	uint64_t key1, key2;
+	uint32_t path; /* string; as /proc/self/fd/N gave it at first sight */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct seg_resource) == 32, "ABI");
+
+enum seg_lock_kind {
+	SEG_LOCK_POSIX = 1, /* fcntl F_SETLK/F_SETLKW, lockf: owner is the process */
+	SEG_LOCK_OFD,       /* fcntl F_OFD_SETLK/W: owner is the open file description */
+	SEG_LOCK_FLOCK,     /* flock: owner is the open file description; whole file */
+};
+
+enum seg_lock_mode { SEG_MODE_READ = 1, SEG_MODE_WRITE };
+
+enum seg_lock_state {
+	SEG_LOCK_FREE = 0, /* the slot may be used again */
+	SEG_LOCK_WAITING,  /* inside a blocking request */
+	SEG_LOCK_POLLING,  /* refused at least once, has not got it since */
+	SEG_LOCK_HELD,
+	SEG_LOCK_RELEASED, /* tombstone of a hold that was shared by fork: its children's copies
+			    * with the same ofd and an earlier since_ns are no longer held */
+};
+
+enum seg_lock_flag {
+	SEG_LOCK_CARRIED = 1 << 0,   /* held by the former image, found again after execve */
+	SEG_LOCK_INHERITED = 1 << 1, /* OFD or flock lock that fork() shared with this process */
+	SEG_LOCK_SHARED = 1 << 2,    /* a child was forked while this was held */
+	SEG_LOCK_CONVERT = 1 << 3,   /* a wait for another mode of what the same owner holds */
+};
+
+/* A request or a hold. A request that is granted becomes its own hold record. */
+struct seg_lock {
+	uint32_t seq;
+	uint8_t state; /* enum seg_lock_state */
+	uint8_t kind;
+	uint8_t mode;
+	uint8_t flags;
+	uint32_t resource; /* index */
+	uint32_t thread;   /* index: who asked */
+	int32_t fd;        /* through which descriptor */
+	uint32_t request;  /* from header.wait_counter: tells one wait from the next */
+	uint64_t start, end; /* bytes, inclusive; end SEG_TO_EOF without an end */
+	uint64_t ofd;      /* names the open file description across fork: pid << 32 | counter of
+			    * the process that first locked through it; 0 for POSIX */
+	uint64_t wait_since_ns; /* when the request was made; polling: the first refusal */
+	uint64_t hold_since_ns; /* when it was granted; 0 unless held */
+	uint64_t last_try_ns;   /* polling: the last refusal */
+	uint32_t tries;         /* polling: refusals */
+	uint32_t stack;         /* index: where it was asked for */
+	uint64_t reserved;
+};
+static_assert(sizeof(struct seg_lock) == 88, "ABI");
+
+/* A signal disposition that was in force at some time: one record per (signo, handler, flags). */
+struct seg_handler {
+	uint32_t seq;
+	int32_t signo;
+	uint64_t handler;  /* address of the program's function */
+	uint64_t mask;     /* sa_mask, bit n-1 for signal n */
+	uint32_t flags;    /* sa_flags as the program gave them */
+	uint32_t current;  /* 1 while installed */
+	uint32_t installs; /* how often it was installed */
+	uint32_t stack;    /* where first installed */
+	uint64_t deliveries;  /* atomic add */
+	uint64_t by_user;     /* atomic add: si_code <= 0 (kill, sigqueue, tgkill) */
+	uint64_t by_timer;    /* atomic add: SI_TIMER */
+	uint64_t by_kernel;   /* atomic add: all others */
+	int32_t last_sender;  /* si_pid of the last by_user */
+	uint32_t max_depth;   /* of nesting seen when it was entered, 1 = not nested */
+	uint64_t total_ns;    /* atomic add: time in the handler; 0 for those left by longjmp */
+	uint64_t max_ns;
+	uint64_t first_ns, last_ns; /* deliveries */
+	uint64_t errno_clobbered;   /* atomic add: returns with another errno */
+	uint32_t errno_before, errno_after; /* of the first such */
+	uint64_t reserved[2];
+};
+static_assert(sizeof(struct seg_handler) == 144, "ABI");
+
+enum seg_finding_kind {
+	SEG_FIND_UNSAFE_CALL = 1, /* function was called in a handler */
+};
+
+enum seg_finding_flag {
+	SEG_FIND_ALLOC_CALL = 1 << 0, /* function is of the malloc family */
+	SEG_FIND_MAYBE_ALLOC = 1 << 1, /* allocator-like addresses on the interrupted stack: a hint
+					* that only splits sites; the collector unwinds to know */
+	SEG_FIND_ALTSTACK = 1 << 2,    /* handler ran on an alternate stack: two slices */
+	SEG_FIND_THREADED = 1 << 3,    /* the process had more than one thread */
+	SEG_FIND_NO_SLICE = 1 << 4,    /* no room for a slice: registers only */
+	SEG_FIND_LOCK_CALL = 1 << 5,   /* function waits for a lock */
+};
+
+#define SEG_REGS 17    /* DWARF order. x86-64: 0..15 then the return address column (rip) */
+#define SEG_REGS_MAX 34 /* aarch64: x0..x30, sp, pc, pstate */
+
+struct seg_slice {
+	uint64_t address; /* of the first byte in the process */
+	uint32_t offset;  /* into SEG_SLICES */
+	uint32_t length;
+};
+
+/*
+ * One site: (function, signo, caller, interrupted function, hint). The first call of a site is
+ * kept whole (registers and stack), later ones are counted.
+ */
+struct seg_finding {
+	uint32_t seq;
+	uint16_t kind;
+	uint16_t flags;
+	uint32_t function; /* string: the function that was called */
+	int32_t signo;
+	uint32_t handler; /* index of the disposition */
+	uint32_t thread;  /* index: of the first call */
+	uint64_t caller;  /* return address of the call */
+	uint64_t interrupted_pc;
+	uint64_t interrupted_function; /* start of the FDE that covers interrupted_pc, 0 unknown */
+	uint64_t count;                /* atomic add */
+	uint64_t first_ns, last_ns;
+	uint64_t regs[SEG_REGS_MAX]; /* at the call, as its caller sees them after a return:
+				      * pc = caller, sp = behind the return address */
+	struct seg_slice slices[2];  /* [0] from sp up; [1] the interrupted stack, if another */
+	uint64_t context;            /* address of the innermost ucontext_t, inside slices[0] */
+	uint64_t reserved[2];
+};
+static_assert(sizeof(struct seg_finding) == 400, "ABI");
+
+struct seg_stack {
+	uint32_t seq;
+	uint32_t count; /* frames; innermost first, return addresses but for frame 0 */
+	uint32_t pcs;   /* first index (0-based) into SEG_PCS */
+	uint32_t flags; /* 1: cut at the unwinder's limit */
+	uint64_t hash;
+};
+static_assert(sizeof(struct seg_stack) == 24, "ABI");
+
+struct seg_module {
+	uint32_t seq;
+	uint32_t build_id_size;
+	uint64_t start, end; /* mapped range */
+	uint64_t bias;       /* load bias: address in the process minus address in the file */
+	uint8_t build_id[32];
+	uint32_t path; /* string */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct seg_module) == 72, "ABI");
+
+enum seg_event_kind {
+	SEG_EV_START = 1, /* value: image */
+	SEG_EV_FORK,      /* value: child's pid */
+	SEG_EV_EXEC,
+	SEG_EV_EXIT,      /* value: status */
+	SEG_EV_WAIT,      /* value: lock index */
+	SEG_EV_ACQUIRED,  /* value: lock index */
+	SEG_EV_REFUSED,   /* value: lock index; aux: errno */
+	SEG_EV_WITHDRAWN, /* value: lock index; aux: errno */
+	SEG_EV_RELEASED,  /* value: resource index; aux: kind */
+	SEG_EV_DROPPED,   /* value: resource index; a close released a POSIX lock */
+	SEG_EV_INSTALL,   /* value: handler index */
+	SEG_EV_SIGNAL,    /* value: handler index; aux: sender */
+	SEG_EV_RETURN,    /* value: handler index */
+	SEG_EV_FINDING,   /* value: finding index (first call of a site only) */
+	SEG_EV_KINDS
+};
+
+struct seg_event {
+	uint32_t seq; /* 2 * (number of the event + 1), odd while written */
+	uint16_t kind;
+	uint16_t mode; /* lock mode, 0 if none */
+	int32_t tid;
+	int32_t aux;
+	uint64_t ns;
+	uint64_t value;
+	uint64_t start; /* first byte of a range, or 0 */
+};
+static_assert(sizeof(struct seg_event) == 40, "ABI");
+
+#endif

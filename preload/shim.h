@@ -1,0 +1,106 @@
+/*
+ * What the files of the shim share: the state of a thread, the state of the process, libc's own
+ * functions, and the verbs by which a wrapper records.
+ *
+ * The shim never allocates, prints, starts a thread, keeps a descriptor open, waits for a lock,
+ * or calls a libc function that could be interposed but through `real`. Everything here is
+ * async-signal-safe unless its comment says otherwise, and keeps errno.
+ */
+#ifndef LOCKJAM_SHIM_H
+#define LOCKJAM_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "preload/segment.h"
+
+#define SHIM_EXPORT __attribute__((visibility("default")))
+#define shim_likely(x) __builtin_expect(!!(x), 1)
+#define shim_unlikely(x) __builtin_expect(!!(x), 0)
+
+struct shim_frame; /* an active handler, on the stack of its trampoline: signal.h */
+
+/*
+ * A thread's state, zero at its start. Field `frame` stands first: the thunks test it at offset
+ * 0. After fork the child's copy belongs to the parent's segment: shim_begin() sees that by
+ * `epoch` and starts afresh.
+ */
+struct shim_self {
+	struct shim_frame *frame; /* innermost active handler; NULL outside handlers */
+	uint64_t epoch;           /* of the segment that `thread` belongs to */
+	uint32_t thread;          /* index into SEG_THREADS, 0 not registered */
+	int32_t tid;
+	uint32_t depth;           /* > 0: inside the shim's own code */
+	uint32_t in_vfork;        /* 1 in a vfork child, which shares our memory and records nothing */
+	uint32_t in_unwind;       /* 1 while libunwind walks: a handler must not enter it again */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct shim_self) <= 128, "budget of DESIGN: 128 bytes of TLS");
+static_assert(offsetof(struct shim_self, frame) == 0, "thunks test offset 0");
+
+extern __thread struct shim_self shim_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/*
+ * Bracket of every piece of our own code that records. Returns false when nothing may be
+ * recorded (re-entered by a signal, vfork child, no segment to be had): then the wrapper just
+ * calls the real function. On true the thread is registered in the segment, errno is saved in
+ * *saved_errno, and shim_end() must follow before the real call: the bracket never spans a
+ * blocking call.
+ */
+bool shim_begin(int *saved_errno);
+void shim_end(int saved_errno);
+
+/* --- segment.c: the process's segment ------------------------------------------------------ */
+
+/* The mapped segment of this process, or NULL. Only inside shim_begin/shim_end. */
+struct seg_header *segment_get(void);
+
+/*
+ * A new record of a table: its 1-based index and address, or 0 when the table or the tmpfs is full
+ * (counted in seg_table.dropped). The record is zero but for seq, which is odd: fill it, then
+ * segment_publish(). Lock-free.
+ */
+uint32_t segment_append(enum seg_table_id table, void **record);
+void *segment_record(enum seg_table_id table, uint32_t index); /* NULL if out of range */
+
+/* Around a change of a published record. `seq` is the record's first field. */
+void segment_open_record(uint32_t *seq);
+void segment_publish(uint32_t *seq);
+
+/* Copies a string into SEG_STRINGS; its offset, 0 if there is no room. */
+uint32_t segment_string(const char *text);
+/* Room for `length` bytes in SEG_SLICES (its pages are there: writing cannot fault), or NULL. */
+void *segment_slice_reserve(uint32_t length, uint32_t *offset);
+
+void segment_event(enum seg_event_kind kind, uint16_t mode, int32_t aux, uint64_t value,
+		   uint64_t start);
+void segment_limit(enum seg_limit limit);
+uint32_t segment_thread(void); /* index of the calling thread's record */
+
+/* --- clock, ids ---------------------------------------------------------------------------- */
+uint64_t shim_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* --- stack.c ------------------------------------------------------------------------------- */
+
+/*
+ * The calling thread's stack from the wrapper's caller on, interned. 0 inside handlers, while
+ * unwinding already, or without libunwind. Not for handlers: libunwind's slow path may take the
+ * loader's lock.
+ */
+uint32_t stack_capture(void);
+
+/*
+ * Makes sure that the module that contains pc is in SEG_MODULES. Uses _dl_find_object (glibc
+ * 2.35, async-signal-safe), does nothing without it.
+ */
+void module_note(uint64_t pc);
+
+/* Start of the function that covers pc by .eh_frame_hdr's table, or 0. Async-signal-safe. */
+uint64_t module_function_start(uint64_t pc);
+
+/* --- process.c: called by init.c and the fork wrappers -------------------------------------- */
+void process_init(void);
+
+#endif
