@@ -1,8 +1,14 @@
 # The collector: sources -> model -> analysis. Never prints, never exits.
 noinst_LIBRARIES += collector/libcollector.a
 collector_libcollector_a_SOURCES = \
+	collector/analysis.c \
 	collector/analysis.h \
+	collector/analysis_calls.c \
+	collector/analysis_cycle.c \
+	collector/analysis_detect.h \
+	collector/analysis_errno.c \
 	collector/collector.h \
+	collector/findings.c \
 	collector/findings.def \
 	collector/graph.h \
 	collector/model.h \

@@ -1,0 +1,367 @@
+/*
+ * deadlock-cycle: threads that wait for each other's file locks.
+ *
+ * A waiter needs ALL conflicting holds to go, so one hold that can never be released keeps it for
+ * ever. A hold can be released by every thread of its process (POSIX), and by every thread of
+ * every process that shares the open file description (OFD, flock). So:
+ *
+ *   a wait is stuck    when one of the holds it conflicts with cannot be released;
+ *   a hold is stuck    when all threads that could release it are in stuck waits.
+ *
+ * We take all waits for stuck and strike those that are not until nothing changes. What is left
+ * contains a cycle, and only what is left is called a deadlock: a thread that does anything else,
+ * or that we do not see, may release. Only what the kernel says counts (EVIDENCE_OBSERVED); who
+ * polls goes on by himself and is never stuck.
+ */
+#include "config.h"
+
+#include "collector/analysis_detect.h"
+
+#include <stdlib.h>
+
+#define NAMED_MEMBERS 4 /* of a cycle, in a headline */
+
+struct wait {
+	uint32_t lock;
+	uint32_t next; /* wait that holds what this one needs; index into waits */
+	uint32_t hold; /* the lock that `next` holds */
+	uint32_t mark; /* of the search for cycles: 1 + its start */
+	bool is_stuck;
+};
+
+struct work {
+	const struct model *m;
+	uint32_t *holds; /* observed holds, by resource */
+	uint32_t hold_count;
+	struct wait *waits; /* of processes that hold something, by process */
+	uint32_t wait_count;
+	uint32_t *first_wait;  /* by process: its first in waits; one more at the end */
+	uint32_t *stuck_count; /* by process: stuck waits */
+	uint32_t *threads;     /* by process: seen by the sources, at least 1 */
+};
+
+static const struct model_lock *lock_of(const struct work *w, uint32_t lock)
+{
+	return &w->m->locks.items[lock];
+}
+
+static bool is_observed(const struct model_lock *l, enum lock_state state)
+{
+	return l->state == state && l->evidence == EVIDENCE_OBSERVED && l->process != MODEL_NONE;
+}
+
+static bool is_same_owner(const struct model_lock *a, const struct model_lock *b)
+{
+	if (a->kind == LOCK_POSIX || b->kind == LOCK_POSIX)
+		return a->kind == b->kind && a->process == b->process;
+	/* An unknown file description may be the same one. */
+	return a->ofd == b->ofd || !a->ofd || !b->ofd;
+}
+
+/* POSIX and OFD locks see each other, flock locks only themselves; leases never wait in a cycle. */
+static bool is_conflict(const struct model_lock *a, const struct model_lock *b)
+{
+	if (a->resource != b->resource || a->kind == LOCK_LEASE || b->kind == LOCK_LEASE)
+		return false;
+	if ((a->kind == LOCK_FLOCK) != (b->kind == LOCK_FLOCK))
+		return false;
+	if (a->mode != MODE_WRITE && b->mode != MODE_WRITE)
+		return false;
+	return a->start <= b->end && b->start <= a->end && !is_same_owner(a, b);
+}
+
+/* The hold that the kernel has queued this wait behind, maybe behind other waiters; or MODEL_NONE. */
+static uint32_t root_blocker(const struct model *m, uint32_t lock)
+{
+	uint32_t steps = 0;
+
+	while (lock != MODEL_NONE && m->locks.items[lock].state != LOCK_HELD &&
+	       steps++ < m->locks.count)
+		lock = m->locks.items[lock].blocker;
+	return lock != MODEL_NONE && m->locks.items[lock].state == LOCK_HELD ? lock : MODEL_NONE;
+}
+
+static bool is_process_stuck(const struct work *w, uint32_t process)
+{
+	return w->stuck_count[process] >= w->threads[process];
+}
+
+/* Nobody who could release the hold can do so. */
+static bool is_hold_stuck(const struct work *w, uint32_t hold)
+{
+	const struct model_lock *h = lock_of(w, hold);
+
+	if (!is_process_stuck(w, h->process))
+		return false;
+	if (h->kind == LOCK_POSIX)
+		return true;
+	/* Who shares the file description; one that is unknown may be the same one. */
+	for (uint32_t i = 0; i < w->m->locks.count; i++) {
+		const struct model_lock *other = lock_of(w, i);
+		if (other->state != LOCK_HELD || other->kind != h->kind ||
+		    other->resource != h->resource || other->evidence == EVIDENCE_STALE ||
+		    (other->ofd != h->ofd && other->ofd && h->ofd))
+			continue;
+		if (other->process == MODEL_NONE || !is_process_stuck(w, other->process))
+			return false;
+	}
+	return true;
+}
+
+static int compare_numbers(uint64_t a, uint64_t b)
+{
+	return a == b ? 0 : a < b ? -1 : 1;
+}
+
+static int compare_holds(const void *x, const void *y, void *model)
+{
+	const struct model *m = model;
+	uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+	int order = compare_numbers(m->locks.items[a].resource, m->locks.items[b].resource);
+
+	return order ? order : compare_numbers(a, b);
+}
+
+static int compare_waits(const void *x, const void *y, void *model)
+{
+	const struct model *m = model;
+	const struct wait *a = x, *b = y;
+	int order = compare_numbers(m->locks.items[a->lock].process,
+				    m->locks.items[b->lock].process);
+
+	return order ? order : compare_numbers(a->lock, b->lock);
+}
+
+/* The first of the resource's holds in w->holds. */
+static uint32_t first_hold(const struct work *w, uint32_t resource)
+{
+	uint32_t low = 0, high = w->hold_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (lock_of(w, w->holds[middle])->resource < resource)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* A hold that keeps this wait stuck, or MODEL_NONE. */
+static uint32_t find_stuck_hold(const struct work *w, uint32_t lock)
+{
+	const struct model_lock *l = lock_of(w, lock);
+	uint32_t root = root_blocker(w->m, lock);
+
+	if (root != MODEL_NONE && is_observed(lock_of(w, root), LOCK_HELD) &&
+	    is_hold_stuck(w, root))
+		return root;
+	for (uint32_t i = first_hold(w, l->resource); i < w->hold_count; i++) {
+		if (lock_of(w, w->holds[i])->resource != l->resource)
+			break;
+		if (is_conflict(l, lock_of(w, w->holds[i])) && is_hold_stuck(w, w->holds[i]))
+			return w->holds[i];
+	}
+	return MODEL_NONE;
+}
+
+/* Two waits of one thread cannot be; a wait whose thread is unknown counts only where there is
+ * but one thread. */
+static bool is_countable(const struct work *w, uint32_t lock)
+{
+	const struct model_lock *l = lock_of(w, lock);
+
+	return w->threads[l->process] == 1 || l->thread != MODEL_NONE;
+}
+
+static void count_threads(struct work *w)
+{
+	for (uint32_t i = 0; i < w->m->threads.count; i++)
+		if (w->m->threads.items[i].process != MODEL_NONE)
+			w->threads[w->m->threads.items[i].process]++;
+	for (uint32_t i = 0; i < w->m->processes.count; i++) {
+		uint32_t least = w->m->processes.items[i].has_children_threads ? 2 : 1;
+		if (w->threads[i] < least)
+			w->threads[i] = least;
+	}
+}
+
+static void gather_waits(struct work *w, const bool *is_holder)
+{
+	for (uint32_t i = 0; i < w->m->locks.count; i++) {
+		const struct model_lock *l = &w->m->locks.items[i];
+		if (is_observed(l, LOCK_WAITING) && is_holder[l->process] && is_countable(w, i))
+			w->waits[w->wait_count++] = (struct wait){ .lock = i, .is_stuck = true };
+	}
+	qsort_r(w->waits, w->wait_count, sizeof(*w->waits), compare_waits, (void *)w->m);
+	for (uint32_t i = 0; i < w->wait_count; i++)
+		w->stuck_count[lock_of(w, w->waits[i].lock)->process]++;
+	for (uint32_t p = 0, i = 0; p <= w->m->processes.count; p++) {
+		while (i < w->wait_count && lock_of(w, w->waits[i].lock)->process < p)
+			i++;
+		w->first_wait[p] = i;
+	}
+}
+
+static bool gather(struct work *w)
+{
+	const struct model *m = w->m;
+	bool *is_holder = calloc(m->processes.count + 1, sizeof(bool));
+
+	w->holds = calloc(m->locks.count + 1, sizeof(*w->holds));
+	w->waits = calloc(m->locks.count + 1, sizeof(*w->waits));
+	w->first_wait = calloc(m->processes.count + 1, sizeof(*w->first_wait));
+	w->stuck_count = calloc(m->processes.count + 1, sizeof(*w->stuck_count));
+	w->threads = calloc(m->processes.count + 1, sizeof(*w->threads));
+	if (!is_holder || !w->holds || !w->waits || !w->first_wait || !w->stuck_count ||
+	    !w->threads) {
+		free(is_holder);
+		return false;
+	}
+	for (uint32_t i = 0; i < m->locks.count; i++) {
+		if (!is_observed(&m->locks.items[i], LOCK_HELD))
+			continue;
+		w->holds[w->hold_count++] = i;
+		is_holder[m->locks.items[i].process] = true;
+	}
+	qsort_r(w->holds, w->hold_count, sizeof(*w->holds), compare_holds, (void *)m);
+	count_threads(w);
+	gather_waits(w, is_holder);
+	free(is_holder);
+	return true;
+}
+
+/* There is one: else the process would not be stuck. */
+static uint32_t first_stuck_wait(const struct work *w, uint32_t process)
+{
+	uint32_t i = w->first_wait[process];
+
+	while (!w->waits[i].is_stuck)
+		i++;
+	return i;
+}
+
+static void strike_what_can_go_on(struct work *w)
+{
+	for (bool has_changed = true; has_changed;) {
+		has_changed = false;
+		for (uint32_t i = 0; i < w->wait_count; i++) {
+			struct wait *wait = &w->waits[i];
+			if (!wait->is_stuck)
+				continue;
+			wait->hold = find_stuck_hold(w, wait->lock);
+			if (wait->hold != MODEL_NONE)
+				continue;
+			wait->is_stuck = false;
+			w->stuck_count[lock_of(w, wait->lock)->process]--;
+			has_changed = true;
+		}
+	}
+	for (uint32_t i = 0; i < w->wait_count; i++)
+		if (w->waits[i].is_stuck)
+			w->waits[i].next = first_stuck_wait(w, lock_of(w, w->waits[i].hold)->process);
+}
+
+static const char *lock_text(struct model *m, const struct model_lock *l)
+{
+	const struct model_resource *r = &m->resources.items[l->resource];
+
+	return model_stringf(m, "%s lock on %s", l->mode == MODE_WRITE ? "WRITE" : "READ",
+			     r->path && r->path[0] ? r->path
+						   : model_stringf(m, "file %llx:%llu",
+								   (unsigned long long)r->dev,
+								   (unsigned long long)r->ino));
+}
+
+static const char *cycle_headline(struct model *m, const struct wait *waits, uint32_t start,
+				  uint32_t length)
+{
+	const struct wait *w = &waits[start];
+	const struct model_lock first = m->locks.items[w->lock];
+	const char *name = analysis_process_text(m, first.process);
+
+	if (length == 1)
+		return model_stringf(m, "%s waits for itself: for a %s, which it holds itself", name,
+				     lock_text(m, &first));
+	const char *text = name;
+
+	for (uint32_t k = 0; k < length && k < NAMED_MEMBERS; k++, w = &waits[w->next]) {
+		const struct model_lock l = m->locks.items[w->lock];
+		text = model_stringf(
+			m, "%s%s waits for a %s held by %s", text, k ? ", which" : "",
+			lock_text(m, &l), analysis_process_text(m, m->locks.items[w->hold].process));
+	}
+	if (length > NAMED_MEMBERS)
+		text = model_stringf(m, "%s, and so on through %u more back to %s", text,
+				     (unsigned)(length - NAMED_MEMBERS), name);
+	return text;
+}
+
+static void report(struct model *m, const struct wait *waits, uint32_t start)
+{
+	struct model_finding *f = analysis_add(m, FINDING_DEADLOCK_CYCLE);
+	uint32_t length = 0, i = start;
+
+	if (!f)
+		return;
+	f->count = 1;
+	do {
+		const struct model_lock *l = &m->locks.items[waits[i].lock];
+		analysis_add_process(f, l->process);
+		if (l->since_ns && (!f->first_ns || l->since_ns < f->first_ns))
+			f->first_ns = l->since_ns;
+		analysis_add_stack(f, l->stack,
+				   model_stringf(m, "pid %d asks for a %s",
+						 (int)m->processes.items[l->process].pid,
+						 lock_text(m, l)));
+		length++;
+		i = waits[i].next;
+	} while (i != start);
+	do {
+		const struct model_lock *h = &m->locks.items[waits[i].hold];
+		analysis_add_stack(f, h->stack,
+				   model_stringf(m, "pid %d took its %s",
+						 (int)m->processes.items[h->process].pid,
+						 lock_text(m, h)));
+		i = waits[i].next;
+	} while (i != start);
+	f->last_ns = m->now_ns;
+	f->headline = cycle_headline(m, waits, start, length);
+	f->evidence = "observed: the kernel lists each of these locks as held and each of these "
+		      "requests as blocked, and every thread that could release one of them is "
+		      "itself in such a request";
+}
+
+/* Every stuck wait leads to another one: following them must close a cycle. */
+static void report_cycles(struct model *m, struct work *w)
+{
+	for (uint32_t start = 0; start < w->wait_count; start++) {
+		uint32_t i = start;
+
+		while (w->waits[i].is_stuck && !w->waits[i].mark) {
+			w->waits[i].mark = start + 1;
+			i = w->waits[i].next;
+		}
+		if (w->waits[i].is_stuck && w->waits[i].mark == start + 1)
+			report(m, w->waits, i);
+	}
+}
+
+void detect_cycles(struct model *m)
+{
+	struct work w = { .m = m };
+
+	if (!m->is_live || m->locks.count == 0)
+		return;
+	if (gather(&w)) {
+		strike_what_can_go_on(&w);
+		report_cycles(m, &w);
+	} else {
+		m->out_of_memory = true;
+	}
+	free(w.holds);
+	free(w.waits);
+	free(w.first_wait);
+	free(w.stuck_count);
+	free(w.threads);
+}
