@@ -18,7 +18,8 @@
  * Torn records: each record begins with a seq. The writer makes it odd, writes the fields, makes
  * it even again (release order). A reader copies the record between two reads of seq; if they
  * differ or are odd the copy is torn: retry while the writer lives, else skip it and count it.
- * Counters (marked "atomic add") may be bumped without touching seq.
+ * Counters (marked "atomic add") may be bumped without touching seq. A record whose seq is 0 was
+ * reserved but never written (its writer died at that instant): it is to be skipped.
  *
  * Versions: a reader accepts a segment when min_reader <= SEG_VERSION. New tables and new fields
  * at a record's end raise version only (readers use the record_size of the file); a changed

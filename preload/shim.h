@@ -32,7 +32,7 @@ struct shim_self {
 	uint64_t epoch;           /* of the segment that `thread` belongs to */
 	uint32_t thread;          /* index into SEG_THREADS, 0 not registered */
 	int32_t tid;
-	uint32_t depth;           /* > 0: inside the shim's own code */
+	uint32_t depth;           /* > 0: inside the shim's own code; see shim_begin() */
 	uint32_t in_vfork;        /* 1 in a vfork child, which shares our memory and records nothing */
 	uint32_t in_unwind;       /* 1 while libunwind walks: a handler must not enter it again */
 	uint32_t reserved;
@@ -44,10 +44,13 @@ extern __thread struct shim_self shim_self __attribute__((tls_model("initial-exe
 
 /*
  * Bracket of every piece of our own code that records. Returns false when nothing may be
- * recorded (re-entered by a signal, vfork child, no segment to be had): then the wrapper just
- * calls the real function. On true the thread is registered in the segment, errno is saved in
- * *saved_errno, and shim_end() must follow before the real call: the bracket never spans a
- * blocking call.
+ * recorded (vfork child, no segment to be had): then the wrapper just calls the real function. On
+ * true the thread is registered in the segment, errno is saved in *saved_errno, and shim_end()
+ * must follow before the real call: the bracket never spans a blocking call.
+ *
+ * Brackets nest: a handler that interrupts one may open its own, so what stands between must be
+ * re-entrant (every verb below is). `depth` only says that a bracket was interrupted; it may stay
+ * too high when siglongjmp leaves a handler, so nothing may depend on its reaching 0.
  */
 bool shim_begin(int *saved_errno);
 void shim_end(int saved_errno);
@@ -65,6 +68,12 @@ struct seg_header *segment_get(void);
 uint32_t segment_append(enum seg_table_id table, void **record);
 void *segment_record(enum seg_table_id table, uint32_t index); /* NULL if out of range */
 
+/*
+ * Names the segment that the process writes now; another number after each fork, 0 while there is
+ * none. Indices kept outside the segment are good for one epoch.
+ */
+uint64_t segment_epoch(void);
+
 /* Around a change of a published record. `seq` is the record's first field. */
 void segment_open_record(uint32_t *seq);
 void segment_publish(uint32_t *seq);
@@ -76,6 +85,13 @@ void *segment_slice_reserve(uint32_t length, uint32_t *offset);
 
 void segment_event(enum seg_event_kind kind, uint16_t mode, int32_t aux, uint64_t value,
 		   uint64_t start);
+struct segment_event {
+	enum seg_event_kind kind;
+	uint16_t mode;
+	int32_t aux;
+	uint64_t value, start;
+};
+void segment_event_at(uint64_t ns, const struct segment_event *what);
 void segment_limit(enum seg_limit limit);
 uint32_t segment_thread(void); /* index of the calling thread's record */
 
@@ -99,8 +115,5 @@ void module_note(uint64_t pc);
 
 /* Start of the function that covers pc by .eh_frame_hdr's table, or 0. Async-signal-safe. */
 uint64_t module_function_start(uint64_t pc);
-
-/* --- process.c: called by init.c and the fork wrappers -------------------------------------- */
-void process_init(void);
 
 #endif

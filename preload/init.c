@@ -1,0 +1,18 @@
+/*
+ * The constructor. It runs while the program has one thread, before main and before most other
+ * constructors; what they call earlier finds real.c and segment.c ready to start by themselves.
+ */
+#include <errno.h>
+
+#include "preload/process.h"
+#include "preload/real.h"
+#include "preload/shim.h"
+
+__attribute__((constructor(101))) static void shim_constructor(void)
+{
+	int saved_errno = errno;
+
+	real_resolve();
+	process_init();
+	errno = saved_errno;
+}

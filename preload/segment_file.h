@@ -1,0 +1,50 @@
+/*
+ * How the segment comes into being; only segment.c and process.c use this. segment_file.c makes
+ * the file and its mapping, segment.c fills it.
+ */
+#ifndef LOCKJAM_SEGMENT_FILE_H
+#define LOCKJAM_SEGMENT_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "preload/segment.h"
+
+#define SEGMENT_LOCKS 8192 /* capacity of SEG_LOCKS */
+#define SEGMENT_PATH_MAX 1024
+#define SEGMENT_FIRST_BYTES 8192 /* of each table, where pages cannot be had later */
+
+/* A new mapping with a complete header, all but its magic. */
+struct segment_file {
+	struct seg_header *header;
+	bool grows;  /* pages can be had later with MADV_POPULATE_WRITE */
+	uint32_t image;
+	char path[SEGMENT_PATH_MAX]; /* empty for a memfd */
+};
+
+/*
+ * Creates a segment of `size` bytes whose tables are laid out as `tables` says (SEG_TABLE_IDS
+ * entries). Returns 0, or a negative errno: then nothing is left behind. Async-signal-safe; uses
+ * up to one descriptor at a time, for a moment.
+ */
+int segment_file_create(struct segment_file *file, const struct seg_table *tables, uint64_t size);
+
+/* Where the session's directory is; called once, while the environment is the one of exec. */
+void segment_file_find_directory(void);
+
+/* --- segment.c, for a segment that is not the current one yet -------------------------------- */
+
+uint32_t segment_append_to(struct seg_header *header, enum seg_table_id table, void **record);
+void *segment_record_of(struct seg_header *header, enum seg_table_id table, uint32_t index);
+uint32_t segment_string_to(struct seg_header *header, const char *text);
+/* Room for `count` records in a row (bytes, or SEG_PCS): the 0-based first one, or -1. */
+int64_t segment_reserve(struct seg_header *header, enum seg_table_id table, uint32_t count,
+			void **first);
+
+/* In a forked child whose kernel could not wipe the pointer: the parent's segment is not ours. */
+void segment_forget(void);
+
+/* <directory>/<pid>-<start_time>-<image>.seg into path; false if it is too long. */
+bool segment_file_path(char path[SEGMENT_PATH_MAX], uint64_t start_time, uint32_t image);
+
+#endif
