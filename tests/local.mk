@@ -23,3 +23,60 @@ tests_unit_unit_SOURCES = \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h
+
+# --- victims: programs in one known state, and their innocent twins ----------------------------
+VICTIMS = \
+	tests/victims/abba-flock \
+	tests/victims/abba-flock-ordered \
+	tests/victims/alone-flock \
+	tests/victims/alone-lockf \
+	tests/victims/alone-ofd \
+	tests/victims/alone-posix \
+	tests/victims/altstack \
+	tests/victims/close-drops \
+	tests/victims/close-keeps \
+	tests/victims/exec-closes \
+	tests/victims/exec-keeps \
+	tests/victims/flock-handed-back \
+	tests/victims/flock-inherited \
+	tests/victims/handler-calls \
+	tests/victims/handler-safe \
+	tests/victims/heap-single \
+	tests/victims/heap-single-nopie \
+	tests/victims/heap-threaded \
+	tests/victims/inlined \
+	tests/victims/longjmp-out \
+	tests/victims/nested \
+	tests/victims/outside-handlers \
+	tests/victims/polling \
+	tests/victims/polling-ended \
+	tests/victims/ranges-posix \
+	tests/victims/readers-posix \
+	tests/victims/upgrade-posix \
+	tests/victims/wait-flock \
+	tests/victims/wait-lockf \
+	tests/victims/wait-ofd \
+	tests/victims/wait-posix
+check_PROGRAMS += $(VICTIMS)
+EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h
+
+tests_victims_heap_single_nopie_SOURCES = tests/victims/heap-single.c
+tests_victims_heap_single_nopie_CFLAGS = $(AM_CFLAGS) -fno-pie
+tests_victims_heap_single_nopie_LDFLAGS = -no-pie
+tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
+tests_victims_heap_threaded_LDADD = -lpthread
+if HAVE_CXX
+check_PROGRAMS += tests/victims/cxx
+tests_victims_cxx_SOURCES = tests/victims/cxx.cc
+endif
+
+# --- end to end ---------------------------------------------------------------------------------
+TEST_LIBRARY = \
+	tests/lib/__init__.py \
+	tests/lib/case.py \
+	tests/lib/proc.py \
+	tests/lib/tap.py
+E2E_TESTS = \
+	tests/e2e/victims.py
+EXTRA_DIST += $(TEST_LIBRARY) $(E2E_TESTS)
+TESTS += $(E2E_TESTS)

@@ -1,0 +1,73 @@
+"""What the tests ask the kernel, independently of the collector."""
+import os
+from collections import namedtuple
+
+# start and end as /proc/locks shows them; end None for EOF. depth 0: holder; 1 and more: waiter.
+Lock = namedtuple("Lock", "kind mode pid dev ino start end depth")
+
+
+def read(*path):
+    """The text of /proc/PATH, or None when it is gone."""
+    try:
+        with open(os.path.join("/proc", *map(str, path)), encoding="utf-8",
+                  errors="replace") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def children(pid):
+    """The children of all threads of a process."""
+    found = []
+    try:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            found += [int(c) for c in (read(pid, "task", tid, "children") or "").split()]
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+def descendants(pid):
+    """All of them, nearest first."""
+    found = []
+    for child in children(pid):
+        found.append(child)
+        found += descendants(child)
+    return found
+
+
+def locks():
+    """The entries of /proc/locks, in its order."""
+    found = []
+    for line in read("locks").splitlines():
+        words = line.split()[1:]
+        depth = 0
+        while words[0] == "->":
+            depth += 1
+            words = words[1:]
+        if len(words) < 7:
+            continue
+        major, minor, ino = words[4].split(":")
+        found.append(Lock(words[0], words[2], int(words[3]),
+                          os.makedev(int(major, 16), int(minor, 16)), int(ino), int(words[5]),
+                          None if words[6] == "EOF" else int(words[6]), depth))
+    return found
+
+
+def state(pid, tid=None):
+    """One letter of /proc/PID/stat, or None when it is gone."""
+    text = read(pid, "stat") if tid is None else read(pid, "task", tid, "stat")
+    return text.rpartition(")")[2].split()[0] if text else None
+
+
+def syscall(pid, tid=None):
+    """The number of the system call that a blocked thread is in, or None."""
+    text = read(pid, "syscall") if tid is None else read(pid, "task", tid, "syscall")
+    first = (text or "running").split()[0]
+    return None if first == "running" else int(first)
+
+
+def is_waiting_for_lock(pid):
+    """Blocked in fcntl or flock (x86-64: 72, 73; aarch64: 25, 32)."""
+    numbers = (72, 73) if os.uname().machine == "x86_64" else (25, 32)
+    return syscall(pid) in numbers and state(pid) == "S"

@@ -1,0 +1,149 @@
+/*
+ * What all victims share. A victim is a small program in one known state: it prints `ready` when
+ * the state is proven, and ends when its stdin ends. Lines before `ready` tell the test numbers
+ * that it cannot know ("waiter 4711"). A watchdog ends victims that nobody ends.
+ *
+ * Nothing here is safe in a handler but victim_say().
+ */
+#ifndef LOCKJAM_VICTIM_H
+#define LOCKJAM_VICTIM_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define VICTIM_SECONDS 120
+
+/* The state is proven by polling the kernel, which has no event for it. */
+static inline void victim_pause(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+}
+
+/* Write a line without stdio: also for handlers. */
+static inline void victim_say(const char *line)
+{
+	if (write(STDOUT_FILENO, line, strlen(line)) < 0 || write(STDOUT_FILENO, "\n", 1) < 0)
+		_exit(99);
+}
+
+static inline void victim_say_pid(const char *key, pid_t pid)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "%s %d", key, (int)pid);
+	victim_say(line);
+}
+
+/*
+ * A timer may send SIGKILL, so the watchdog needs no handler and no thread, and takes no signal
+ * from the scenario. A child has no timer, but dies with its parent.
+ */
+static inline void victim_watchdog(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL };
+	struct itimerspec when = { .it_value.tv_sec = VICTIM_SECONDS };
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &when, NULL))
+		err(99, "timer");
+}
+
+static inline void victim_await_end(void)
+{
+	char byte;
+
+	for (;;) {
+		ssize_t n = read(STDIN_FILENO, &byte, 1);
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return;
+	}
+}
+
+/* What most victims do when they have reached their state. */
+static inline void victim_ready(void)
+{
+	victim_say("ready");
+	victim_await_end();
+}
+
+static inline int victim_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		err(99, "%s", path);
+	return fd;
+}
+
+/* The number of the system call that a thread is blocked in, -1 while it runs. */
+static inline long victim_syscall(pid_t pid, pid_t tid)
+{
+	char path[64], text[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0 || text[0] < '0' || text[0] > '9')
+		return -1;
+	text[n] = '\0';
+	return strtol(text, NULL, 10);
+}
+
+static inline void victim_await_blocked(pid_t pid, long syscall_number)
+{
+	while (victim_syscall(pid, pid) != syscall_number)
+		victim_pause();
+}
+
+/* A child that runs `body` and dies with its parent. */
+static inline pid_t victim_fork(void (*body)(void))
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		err(99, "fork");
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	body();
+	_exit(0);
+}
+
+/* --- file locks, one verb for each kind --------------------------------------------------------- */
+
+static inline int victim_fcntl(int fd, int command, short type, off_t start, off_t length)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = start,
+			      .l_len = length };
+
+	return fcntl(fd, command, &lock);
+}
+
+/* Fails the victim: for requests that must be granted. */
+static inline void victim_must(int result, const char *what)
+{
+	if (result < 0)
+		err(99, "%s", what);
+}
+
+#endif
