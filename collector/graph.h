@@ -18,6 +18,9 @@ struct graph {
 	uint32_t count;
 };
 
+/* Whether `hold` stands in the way of what `waiter` asks for, by the rules of their kinds. */
+bool graph_conflicts(const struct model *m, uint32_t hold, uint32_t waiter);
+
 /*
  * Contended holds first (most waiters first), then by path, range and pid; holds without waiters
  * last; several holders that block one waiter stand one under the other, the waiters under the

@@ -2,6 +2,18 @@
 noinst_LIBRARIES += collector/libcollector.a
 collector_libcollector_a_SOURCES = \
 	collector/analysis.c \
+	collector/collector.c \
+	collector/graph.c \
+	collector/index.c \
+	collector/index.h \
+	collector/model.c \
+	collector/proc.c \
+	collector/segment_model.c \
+	collector/segment_read.c \
+	collector/segment_story.c \
+	collector/session.c \
+	collector/source.h \
+	collector/source_segments.c \
 	collector/analysis.h \
 	collector/analysis_calls.c \
 	collector/analysis_cycle.c \

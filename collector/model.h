@@ -40,6 +40,7 @@ struct model_process {
 	uid_t uid;
 	enum process_state state;
 	int exit_status;     /* only PROCESS_EXITED */
+	bool is_target;      /* chosen by the targets (all are when there are none), not only related */
 	bool has_segment;
 	bool has_children_threads; /* more than one thread was seen */
 	const char *exe;     /* path, never NULL ("" unknown) */
@@ -92,6 +93,7 @@ struct model_lock {
 	uint32_t tries;      /* LOCK_POLLING */
 	uint64_t ofd;        /* equal: the same open file description; 0 unknown */
 	uint64_t request;    /* tells one wait from the next of the same thread */
+	int fd;              /* the descriptor it was asked through, -1 unknown */
 	uint32_t stack;      /* where it was asked for */
 	uint32_t queue_rank; /* LOCK_WAITING: order in the kernel's queue, from 0 */
 	uint32_t blocker;    /* waiter: the lock (a hold, or another waiter) it is queued behind */

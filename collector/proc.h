@@ -22,6 +22,9 @@ bool proc_is_recorded(const struct proc *p); /* not the running system: no sysca
  * Bounded at 16 MiB. 0 or negative errno. */
 int proc_read(const struct proc *p, char **text, size_t *length, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same into a buffer of the caller, cut there: for files of one line. Bytes or negative errno. */
+ssize_t proc_read_some(const struct proc *p, char *text, size_t size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 int proc_readlink(const struct proc *p, char *text, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -39,6 +42,9 @@ struct proc_stat {
 };
 int proc_read_stat(const struct proc *p, pid_t pid, struct proc_stat *st);
 int proc_read_task_stat(const struct proc *p, pid_t pid, pid_t tid, struct proc_stat *st);
+
+/* The effective user of a process (/proc/PID/status). */
+int proc_read_uid(const struct proc *p, pid_t pid, uid_t *uid);
 
 struct proc_syscall {
 	bool is_running;  /* "running": nothing else is filled */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "preload/segment.h"
 
@@ -27,6 +28,19 @@ int segment_open_fd(int fd, bool is_live, struct segment **s, char *cause, size_
 int segment_open_memory(const void *data, size_t length, struct segment **s, char *cause, size_t size);
 void segment_close(struct segment *s);
 
+/*
+ * The same in two steps, for directories with many segments: the header alone (strings end, tables
+ * fit the file; no record can be read yet), then the tables. `name` is below `dir`, or below the
+ * working directory (AT_FDCWD). A descriptor stays open until the second step or segment_close().
+ */
+#define SEGMENT_LIVE 1u      /* the writer may still write */
+#define SEGMENT_NO_EVENTS 2u /* leave SEG_EVENTS out */
+int segment_probe_at(int dir, const char *name, struct segment **s, char *cause, size_t size);
+int segment_load(struct segment *s, unsigned flags, char *cause, size_t size);
+
+/* The user who owns the file: who may have written it. 0 in memory. */
+uid_t segment_owner(const struct segment *s);
+
 /* A private, checked copy: strings in it end, tables fit the file. */
 const struct seg_header *segment_header(const struct segment *s);
 
@@ -37,7 +51,7 @@ uint32_t segment_count(const struct segment *s, enum seg_table_id table);
  * Copies record `index` into `record` (`size` bytes; what an older writer did not have is zero).
  * 0, -ERANGE (no such record), -EAGAIN (torn: counted in segment_torn).
  */
-int segment_read(struct segment *s, enum seg_table_id table, uint32_t index, void *record, size_t size);
+int segment_read(const struct segment *s, enum seg_table_id table, uint32_t index, void *record, size_t size);
 uint64_t segment_torn(const struct segment *s);
 
 /* The string at offset, "" for 0 or anything out of bounds; valid until segment_close(). */

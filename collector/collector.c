@@ -1,0 +1,156 @@
+/*
+ * Strings the parts together: sources -> merge -> stacks -> analysis. Keeps what is needed to
+ * resolve stacks later.
+ */
+#include "config.h"
+
+#include "collector/collector.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "collector/source.h"
+
+struct collector {
+	struct collect_options options;
+	struct gather gather;
+	struct proc *proc;
+	struct model *model;
+};
+
+static const struct source *const sources[] = {
+	&source_segments,
+};
+
+int collect_fail(struct collect_error *error, int code, const char *object, const char *cause,
+		 const char *advice)
+{
+	snprintf(error->object, sizeof(error->object), "%s", object);
+	snprintf(error->cause, sizeof(error->cause), "%s", cause);
+	snprintf(error->advice, sizeof(error->advice), "%s", advice);
+	return code;
+}
+
+void gather_done(struct gather *g)
+{
+	index_done(&g->processes);
+	index_done(&g->resources);
+	free(g->tombstones);
+	g->tombstones = NULL;
+}
+
+uint32_t gather_resource(struct gather *g, uint64_t dev, uint64_t ino, const char *path)
+{
+	static const char deleted[] = " (deleted)";
+	struct model *m = g->m;
+
+	for (uint32_t e = index_first(&g->resources, ino); e != UINT32_MAX;
+	     e = index_next(&g->resources, e)) {
+		struct model_resource *known = &m->resources.items[g->resources.entries[e].value];
+
+		if (known->dev != dev)
+			continue;
+		if (!known->path[0] && path[0])
+			known->path = model_string(m, path);
+		return g->resources.entries[e].value;
+	}
+	uint32_t i = model_add_resource(m);
+
+	if (i == MODEL_NONE)
+		return i;
+	struct model_resource *r = &m->resources.items[i];
+	size_t length = strlen(path), tail = strlen(deleted);
+
+	r->dev = dev;
+	r->ino = ino;
+	r->is_deleted = length > tail && !strcmp(path + length - tail, deleted);
+	r->path = r->is_deleted ? model_stringf(m, "%.*s", (int)(length - tail), path)
+				: model_string(m, path);
+	index_add(&g->resources, ino, i);
+	return i;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+}
+
+static void set_time(struct collector *c)
+{
+	struct model *m = c->model;
+	bool has_live = !c->options.dir;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), real = clock_ns(CLOCK_REALTIME);
+
+	for (uint32_t i = 0; i < m->processes.count; i++)
+		has_live |= m->processes.items[i].state == PROCESS_LIVE;
+	m->is_live = has_live;
+	m->now_ns = has_live ? now : c->gather.last_ns;
+	m->now_real_ns = real - (now - m->now_ns);
+}
+
+int collector_open(const struct collect_options *options, struct collector **collector,
+		   struct collect_error *error)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+	int r = 0;
+
+	if (!c)
+		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
+	c->options = *options;
+	c->model = model_new();
+	c->proc = proc_new(options->proc_root ? options->proc_root : "/");
+	if (!c->model || !c->proc) {
+		collector_close(c);
+		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
+	}
+	c->gather = (struct gather){.m = c->model, .proc = c->proc, .options = &c->options};
+	for (size_t i = 0; !r && i < sizeof(sources) / sizeof(sources[0]); i++)
+		r = sources[i]->collect(&c->gather, error);
+	if (r) {
+		collector_close(c);
+		return r;
+	}
+	set_time(c);
+	if (c->model->out_of_memory)
+		model_note(c->model, "memory ran out: what is shown is incomplete");
+	*collector = c;
+	return 0;
+}
+
+void collector_close(struct collector *c)
+{
+	if (!c)
+		return;
+	for (uint32_t i = 0; i < c->gather.segment_room; i++)
+		segment_close(c->gather.segments[i]);
+	free(c->gather.segments);
+	gather_done(&c->gather);
+	model_free(c->model);
+	proc_free(c->proc);
+	free(c);
+}
+
+struct model *collector_model(struct collector *c)
+{
+	return c->model;
+}
+
+int collector_resolve(struct collector *c, uint32_t stack)
+{
+	(void)c;
+	(void)stack;
+	return -ENOTSUP;
+}
+
+uint32_t collector_thread_stack(struct collector *c, uint32_t thread)
+{
+	(void)c;
+	(void)thread;
+	return MODEL_NONE;
+}

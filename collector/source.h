@@ -1,0 +1,85 @@
+/*
+ * What the sources share while they fill one model, and the list of them.
+ *
+ * Each source adds what it can see and notes what it cannot; merge.h then weighs them against each
+ * other. Order: segments (who, where, since when), locks (the kernel's word), tasks (what the
+ * threads that matter are doing).
+ */
+#ifndef LOCKJAM_SOURCE_H
+#define LOCKJAM_SOURCE_H
+
+#include "collector/collector.h"
+#include "collector/index.h"
+#include "collector/model.h"
+#include "collector/proc.h"
+#include "collector/segment_read.h"
+
+/* A hold that was shared by fork and explicitly released: copies of it are no longer held. */
+struct tombstone {
+	uint64_t ofd, since_ns;
+};
+
+struct gather {
+	struct model *m;
+	const struct proc *proc;
+	const struct collect_options *options;
+	struct segment **segments; /* of m->processes, NULL without one; owned by the collector */
+	uint32_t segment_room;
+	struct index processes;    /* pid -> m->processes */
+	struct index resources;    /* ino -> m->resources */
+	struct tombstone *tombstones;
+	uint32_t tombstone_count, tombstone_room;
+	uint64_t bytes_read;       /* of segments: bounded as a whole */
+	uint64_t last_ns;          /* the latest time in any record */
+};
+
+struct source {
+	const char *name;
+	/* 0, or a negative errno with *error filled when without it nothing at all can be said. */
+	int (*collect)(struct gather *g, struct collect_error *error);
+};
+
+extern const struct source source_segments;
+
+/* Fills *error; returns `code`. */
+int collect_fail(struct collect_error *error, int code, const char *object, const char *cause,
+		 const char *advice);
+
+void gather_done(struct gather *g); /* frees its own; not the model, not the segments */
+
+/* The resource (dev as stat gives it), added if it is new; a path is taken if none was known. */
+uint32_t gather_resource(struct gather *g, uint64_t dev, uint64_t ino, const char *path);
+
+/* --- session.c ------------------------------------------------------------------------------- */
+
+bool session_is_marked(const char *path);
+/* All directories where sessions may be, sorted; each and the array malloc'ed. Their number. */
+ssize_t session_list(char ***paths);
+
+/* --- source_segments.c ----------------------------------------------------------------------- */
+
+/* Whether the process for which a segment is named runs now (by the name alone). */
+bool segment_name_is_running(const struct proc *proc, const char *name);
+
+/* --- segment_model.c: one segment's records into the model ------------------------------------ */
+
+struct segment_origin {
+	const char *path;         /* where it was read */
+	enum process_state state; /* as far as the file and the kernel tell */
+};
+
+/*
+ * Adds the process of `s` and all its records; the process, or MODEL_NONE (memory is out: the
+ * caller keeps the segment). On success the gather keeps the segment. Locks come in with
+ * EVIDENCE_RECORDED.
+ */
+uint32_t segment_model_add(struct gather *g, struct segment *s, const struct segment_origin *origin);
+
+/* --- segment_story.c: what a segment tells about itself and its last moments ------------------- */
+
+/* The ring's events as readable lines into model.events, in the order of the ring. */
+void segment_events_add(struct gather *g, const struct segment *s, uint32_t process);
+/* One note for each thing that the recorder lost, or could not do. */
+void segment_notes_add(struct gather *g, const struct segment *s, uint32_t process);
+
+#endif

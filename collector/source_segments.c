@@ -1,0 +1,272 @@
+/*
+ * Source: the segments of a session's directory, or of all sessions of the running system.
+ *
+ * Live: only the records of processes that still run; the records of the dead cost one look at
+ * /proc each. Saved: every record.
+ */
+#include "config.h"
+
+#include "collector/source.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BYTES_MAX ((uint64_t)1 << 30) /* of all segments together */
+
+struct name_parts {
+	int pid;
+	uint64_t start_time;
+	uint32_t image;
+};
+
+/* "<pid>-<start_time>-<image>.seg" */
+static bool parse_name(const char *name, struct name_parts *parts)
+{
+	int end = 0;
+
+	return sscanf(name, "%d-%" SCNu64 "-%" SCNu32 SEG_SUFFIX "%n", &parts->pid,
+		      &parts->start_time, &parts->image, &end) == 3 &&
+	       end && !name[end] && parts->pid > 0;
+}
+
+/* Whether the process of these parts runs now; zombies do not. */
+static bool is_running(const struct proc *proc, int pid, uint64_t start_time, uint64_t created_ns)
+{
+	struct proc_stat st;
+
+	if (proc_read_stat(proc, pid, &st) || st.state == 'Z' || st.state == 'X')
+		return false;
+	if (start_time)
+		return st.start_time == start_time;
+	/* The writer had no /proc: whoever has its pid now must have started before it wrote. */
+	struct timespec boot, mono;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	int64_t asleep = (boot.tv_sec - mono.tv_sec) * INT64_C(1000000000) + boot.tv_nsec - mono.tv_nsec;
+	uint64_t tick = 1000000000 / sysconf(_SC_CLK_TCK);
+
+	return st.start_time * tick <= created_ns + asleep + tick;
+}
+
+bool segment_name_is_running(const struct proc *proc, const char *name)
+{
+	struct name_parts parts;
+
+	return parse_name(name, &parts) &&
+	       is_running(proc, parts.pid, parts.start_time, UINT64_MAX / 2);
+}
+
+/* Root's files are believed; others' only about their own processes. */
+static bool is_owner_believable(const struct gather *g, const struct segment *s)
+{
+	uid_t owner = segment_owner(s), uid;
+
+	if (!owner || proc_is_recorded(g->proc))
+		return true;
+	return !proc_read_uid(g->proc, segment_header(s)->pid, &uid) && uid == owner;
+}
+
+static enum process_state find_state(const struct gather *g, const struct segment *s)
+{
+	const struct seg_header *h = segment_header(s);
+
+	if (h->state == SEG_EXECED)
+		return PROCESS_EXECED;
+	if (!g->options->is_offline && is_running(g->proc, h->pid, h->start_time, h->created_mono_ns))
+		return PROCESS_LIVE;
+	return h->state == SEG_EXITED ? PROCESS_EXITED : PROCESS_KILLED;
+}
+
+static void note_unread(struct gather *g, const char *path, int error, const char *cause)
+{
+	/* A live process may end, or not be ready, at any time: that is no loss. */
+	if (error == -ENOENT || (error == -ENODATA && !g->options->dir))
+		return;
+	model_note(g->m, "%s: %s; it was not read", path, cause);
+}
+
+static bool has_budget(struct gather *g, const struct segment *s)
+{
+	const struct seg_header *h = segment_header(s);
+
+	for (int id = 0; id < SEG_TABLE_IDS; id++) {
+		uint64_t used = h->tables[id].used < h->tables[id].capacity ? h->tables[id].used
+									    : h->tables[id].capacity;
+		g->bytes_read += used * h->tables[id].record_size;
+	}
+	return g->bytes_read <= BYTES_MAX;
+}
+
+/* Takes `s`. */
+static void add_segment(struct gather *g, struct segment *s, const char *path)
+{
+	struct segment_origin origin = {.path = path, .state = find_state(g, s)};
+	unsigned flags = g->options->want_events ? 0 : SEGMENT_NO_EVENTS;
+	char cause[256];
+	int r = 0;
+
+	if (origin.state == PROCESS_LIVE)
+		flags |= SEGMENT_LIVE;
+	if ((!g->options->dir && origin.state != PROCESS_LIVE) || !has_budget(g, s)) {
+		if (g->bytes_read > BYTES_MAX)
+			model_note(g->m, "records beyond %u MiB were not read", (unsigned)(BYTES_MAX >> 20));
+		segment_close(s);
+		return;
+	}
+	if (origin.state == PROCESS_LIVE && !is_owner_believable(g, s)) {
+		model_note(g->m, "%s: belongs to another user than its process; it was not read", path);
+		segment_close(s);
+		return;
+	}
+	r = segment_load(s, flags, cause, sizeof(cause));
+	if (r)
+		note_unread(g, path, r, cause);
+	if (r || segment_model_add(g, s, &origin) == MODEL_NONE)
+		segment_close(s);
+}
+
+static void read_entry(struct gather *g, int dir, const char *dir_path, const char *name)
+{
+	struct name_parts parts;
+	struct segment *s;
+	char path[4096], cause[256];
+
+	/* The name is a hint that saves opening the records of the dead; the header decides. */
+	if (!parse_name(name, &parts) ||
+	    (!g->options->dir && !segment_name_is_running(g->proc, name)))
+		return;
+	snprintf(path, sizeof(path), "%s/%s", dir_path, name);
+	int r = segment_probe_at(dir, name, &s, cause, sizeof(cause));
+
+	if (r) {
+		note_unread(g, path, r, cause);
+		return;
+	}
+	const struct seg_header *h = segment_header(s);
+
+	if (h->pid != parts.pid || h->start_time != parts.start_time || h->image != parts.image) {
+		note_unread(g, path, -EINVAL, "its name and its content do not agree");
+		segment_close(s);
+		return;
+	}
+	add_segment(g, s, path);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names that end in SEG_SUFFIX, sorted (so that models come out in a stable order); the count. */
+static ssize_t list_names(DIR *dir, char ***result)
+{
+	char **names = NULL;
+	size_t count = 0, room = 0;
+
+	for (struct dirent *e; (e = readdir(dir));) {
+		size_t length = strlen(e->d_name);
+
+		if (length < sizeof(SEG_SUFFIX) ||
+		    strcmp(e->d_name + length - strlen(SEG_SUFFIX), SEG_SUFFIX))
+			continue;
+		if (count == room) {
+			char **grown = reallocarray(names, room = room ? room * 2 : 64, sizeof(*names));
+			if (!grown)
+				break;
+			names = grown;
+		}
+		if ((names[count] = strdup(e->d_name)))
+			count++;
+	}
+	if (count)
+		qsort(names, count, sizeof(*names), compare_names);
+	*result = names;
+	return count;
+}
+
+/* All segments of one directory; their number, or negative errno. */
+static ssize_t read_directory(struct gather *g, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	char **names;
+
+	if (!dir) {
+		int error = errno;
+		if (fd >= 0)
+			close(fd);
+		return -error;
+	}
+	ssize_t count = list_names(dir, &names);
+
+	for (ssize_t i = 0; i < count; i++) {
+		read_entry(g, fd, path, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	closedir(dir);
+	return count;
+}
+
+static int collect_file(struct gather *g, const char *path, struct collect_error *error)
+{
+	char cause[256];
+	struct segment *s;
+	int r = segment_probe_at(AT_FDCWD, path, &s, cause, sizeof(cause));
+
+	if (r)
+		return collect_fail(error, r, path, cause,
+				    r == -ENOTSUP ? "use the lockjam that recorded it" : "");
+	add_segment(g, s, path);
+	return 0;
+}
+
+static int collect_saved(struct gather *g, const char *path, struct collect_error *error)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return collect_fail(error, -errno, path, strerror(errno),
+				    errno == ENOENT ? "give the directory that `lockjam run -o` made"
+						    : "");
+	if (!S_ISDIR(st.st_mode))
+		return collect_file(g, path, error);
+	ssize_t count = read_directory(g, path);
+
+	if (count < 0)
+		return collect_fail(error, count, path, strerror(-count), "");
+	if (!count && !session_is_marked(path))
+		return collect_fail(error, -EINVAL, path, "no session of lockjam",
+				    "give the directory that `lockjam run -o` made");
+	return 0;
+}
+
+static int collect(struct gather *g, struct collect_error *error)
+{
+	if (g->options->dir)
+		return collect_saved(g, g->options->dir, error);
+	char **paths;
+	ssize_t count = session_list(&paths);
+
+	for (ssize_t i = 0; i < count; i++) {
+		ssize_t r = read_directory(g, paths[i]);
+
+		if (r < 0 && r != -ENOENT)
+			model_note(g->m, "%s: %s; what is recorded there is not shown", paths[i],
+				   strerror(-r));
+		free(paths[i]);
+	}
+	if (count >= 0)
+		free(paths);
+	return 0;
+}
+
+const struct source source_segments = {"segments", collect};
