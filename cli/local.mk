@@ -1,7 +1,43 @@
 # The command: one file per subcommand, one per renderer. Never opens /proc.
-bin_PROGRAMS += cli/lockjam
-cli_lockjam_SOURCES = \
+# All but main.c is a library of its own, so that unit tests can link the renderers.
+noinst_LIBRARIES += cli/libcli.a
+cli_libcli_a_SOURCES = \
+	cli/child.c \
+	cli/child.h \
+	cli/cmd_env.c \
+	cli/cmd_graph.c \
+	cli/cmd_report.c \
+	cli/cmd_run.c \
+	cli/cmd_signals.c \
 	cli/command.h \
-	cli/main.c
-cli_lockjam_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
-cli_lockjam_LDADD = collector/libcollector.a $(ELF_LIBS) $(JSON_LIBS) $(DEMANGLE_LIBS)
+	cli/json.c \
+	cli/json.h \
+	cli/json_locks.c \
+	cli/message.c \
+	cli/message.h \
+	cli/options.c \
+	cli/options.h \
+	cli/read.c \
+	cli/read.h \
+	cli/render.c \
+	cli/render.h \
+	cli/render_json.c \
+	cli/render_text.c \
+	cli/render_text.h \
+	cli/render_text_report.c \
+	cli/render_text_signals.c \
+	cli/shim.c \
+	cli/shim.h \
+	cli/signals.c \
+	cli/signals.h \
+	cli/text.c \
+	cli/text.h \
+	cli/view.c \
+	cli/view.h
+cli_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
+cli_libcli_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+
+bin_PROGRAMS += cli/lockjam
+cli_lockjam_SOURCES = cli/main.c
+cli_lockjam_CFLAGS = $(AM_CFLAGS)
+cli_lockjam_LDADD = cli/libcli.a collector/libcollector.a $(ELF_LIBS) $(JSON_LIBS) $(DEMANGLE_LIBS)

@@ -25,6 +25,8 @@ collector_libcollector_a_SOURCES = \
 	collector/graph.h \
 	collector/model.h \
 	collector/proc.h \
+	collector/program.c \
+	collector/program.h \
 	collector/segment_read.h \
 	collector/stack.h \
 	preload/segment.h

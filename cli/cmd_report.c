@@ -1,0 +1,37 @@
+/* lockjam report: everything about a saved session, a process, or the running system. */
+#include "config.h"
+
+#include "cli/command.h"
+#include "cli/read.h"
+#include "cli/render.h"
+
+static int run(const struct options *o)
+{
+	struct options own = *o;
+	struct reading r;
+	int status;
+
+	/* report DIR is report -o DIR. */
+	if (!own.dir && own.operand_count > 0 && !reading_pid(own.operands[0])) {
+		own.dir = own.operands[0];
+		own.operands++;
+		own.operand_count--;
+	}
+	status = reading_open(&r, &own, true);
+	if (status)
+		return status;
+	view_choose_backtraces(&r.view);
+	o->renderer->report(&r.view);
+	status = view_status(r.view.model);
+	reading_close(&r);
+	return status;
+}
+
+const struct command command_report = {
+	.name = "report",
+	.args = "[DIR|FILE.seg|PID] [TARGET...]",
+	.summary = "What is wrong, and why: also when all processes are dead",
+	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_OFFLINE,
+					    OPTION_SYSROOT, OPTION_END},
+	.run = run,
+};

@@ -1,0 +1,55 @@
+/*
+ * The command line: one table of options (options.c), from which each command takes its own.
+ */
+#ifndef LOCKJAM_OPTIONS_H
+#define LOCKJAM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/collector.h"
+
+struct command;
+struct renderer;
+
+enum option_id {
+	OPTION_END = 0,
+	OPTION_ALL = 'a',
+	OPTION_DIR = 'o',
+	OPTION_HELP = 'h',
+	OPTION_VERSION = 'V',
+	/* Without a short form: */
+	OPTION_FORMAT = 256,     /* of the reading commands: text, json */
+	OPTION_ENV_FORMAT,       /* of `env`: shell, systemd */
+	OPTION_ERROR_EXITCODE,
+	OPTION_OFFLINE,
+	OPTION_SYSROOT,
+};
+
+/* What was given. Strings are those of argv. */
+struct options {
+	const struct command *command;
+	const char *dir;
+	const char *sysroot;
+	const struct renderer *renderer; /* never NULL */
+	bool is_systemd;
+	bool show_all;
+	bool is_offline;
+	int error_exitcode; /* -1: not given */
+	char **operands;    /* NULL ends */
+	int operand_count;
+};
+
+/*
+ * Reads the options of one command, argv[0] being its name. Returns -1 to go on, else the exit
+ * status: --help and --version have been printed, or what is wrong said.
+ */
+int options_parse(struct options *o, const struct command *command, int argc, char **argv);
+
+/* A message that names the command's --help, and the status of wrong usage. */
+int options_wrong(const struct command *command, const char *object, const char *cause);
+
+/* The nearest of a NULL-terminated list of words, or NULL if none is near. */
+const char *options_nearest(const char *word, const char *const *words);
+
+#endif

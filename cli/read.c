@@ -1,0 +1,74 @@
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/message.h"
+#include "cli/read.h"
+
+pid_t reading_pid(const char *text)
+{
+	char *end;
+	long pid;
+
+	errno = 0;
+	pid = strtol(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && !errno && pid > 0 && pid <= INT_MAX ? pid : 0;
+}
+
+static struct collect_target *make_targets(const struct options *o)
+{
+	struct collect_target *targets = calloc(o->operand_count + 1, sizeof(*targets));
+
+	for (int i = 0; targets && i < o->operand_count; i++) {
+		targets[i].pid = reading_pid(o->operands[i]);
+		targets[i].name = targets[i].pid ? NULL : o->operands[i];
+	}
+	return targets;
+}
+
+static int out_of_memory(void)
+{
+	message(NULL, strerror(ENOMEM), NULL);
+	return EXIT_TROUBLE;
+}
+
+int reading_open(struct reading *r, const struct options *o, bool want_events)
+{
+	struct collect_options options = {.dir = o->dir,
+					  .is_offline = o->is_offline,
+					  .sysroot = o->sysroot,
+					  .want_events = want_events};
+	struct collect_error error = {0};
+
+	*r = (struct reading){.targets = make_targets(o)};
+	if (!r->targets)
+		return out_of_memory();
+	options.targets = r->targets;
+	options.target_count = o->operand_count;
+	if (collector_open(&options, &r->collector, &error) < 0) {
+		message_error(&error);
+		free(r->targets);
+		return EXIT_TROUBLE;
+	}
+	r->view = (struct view){.out = stdout,
+				.command = o->command->name,
+				.dir = o->dir,
+				.model = collector_model(r->collector),
+				.collector = r->collector,
+				.show_all = o->show_all};
+	if (view_init(&r->view) == 0)
+		return 0;
+	reading_close(r);
+	return out_of_memory();
+}
+
+void reading_close(struct reading *r)
+{
+	view_done(&r->view);
+	collector_close(r->collector);
+	free(r->targets);
+}

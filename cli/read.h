@@ -1,0 +1,26 @@
+/*
+ * What the commands that read have in common: from their options to a view.
+ */
+#ifndef LOCKJAM_READ_H
+#define LOCKJAM_READ_H
+
+#include "cli/options.h"
+#include "cli/view.h"
+
+struct reading {
+	struct collector *collector;
+	struct collect_target *targets; /* the operands: digits are a PID, all else a name or path */
+	struct view view;
+};
+
+/*
+ * Collects what the options ask for; o->dir may be a directory or one segment file. 0, or the exit
+ * status after what is wrong was said.
+ */
+int reading_open(struct reading *r, const struct options *o, bool want_events);
+void reading_close(struct reading *r);
+
+/* A PID, or 0 if the text is none. */
+pid_t reading_pid(const char *text);
+
+#endif

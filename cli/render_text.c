@@ -1,0 +1,369 @@
+/*
+ * The text form: holders and waiters in the lines that scripts know, then backtraces.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "cli/render.h"
+#include "cli/render_text.h"
+#include "cli/text.h"
+
+/* --- pieces -------------------------------------------------------------------------------- */
+
+uint64_t text_real_ns(const struct model *m, uint64_t mono_ns)
+{
+	return m->now_real_ns - (m->now_ns - mono_ns);
+}
+
+void text_process(const struct view *v, uint32_t process)
+{
+	const struct model_process *p;
+
+	if (process == MODEL_NONE) {
+		fputs("? (pid -1)", v->out);
+		return;
+	}
+	p = &v->model->processes.items[process];
+	text_put(v->out, *p->name ? p->name : "?");
+	fprintf(v->out, " (pid %d)", p->pid);
+}
+
+static void put_path(const struct view *v, uint32_t resource)
+{
+	const struct model_resource *r = &v->model->resources.items[resource];
+	uint64_t dev = r->kernel_dev ? r->kernel_dev : r->dev;
+
+	if (*r->path)
+		text_put(v->out, r->path);
+	else /* as /proc/locks has it */
+		fprintf(v->out, "%02x:%02x:%" PRIu64, major(dev), minor(dev), r->ino);
+	if (r->is_deleted)
+		fputs(" (deleted)", v->out);
+}
+
+void text_site(const struct view *v, const struct model_frame *frame)
+{
+	if (frame->function)
+		text_put(v->out, frame->function);
+	else
+		fprintf(v->out, "0x%" PRIx64, frame->pc);
+	if (frame->file) {
+		fputs(" at ", v->out);
+		text_put(v->out, frame->file);
+		fprintf(v->out, ":%d", frame->line);
+	} else if (frame->module) {
+		fputs(" from ", v->out);
+		text_put(v->out, frame->module);
+	}
+}
+
+static void put_frame(const struct view *v, const struct model_frame *f)
+{
+	if (f->kind == FRAME_SIGNAL) {
+		fputs("<signal handler called>\n", v->out);
+		return;
+	}
+	if (f->kind == FRAME_CALL)
+		fprintf(v->out, "0x%016" PRIx64 " in ", f->pc);
+	text_put(v->out, f->function ? f->function : "??");
+	fputs(" (", v->out);
+	if (f->arguments)
+		text_put(v->out, f->arguments);
+	fputc(')', v->out);
+	if (f->file) {
+		fputs(" at ", v->out);
+		text_put(v->out, f->file);
+		fprintf(v->out, ":%d", f->line);
+	} else if (f->module) {
+		fputs(" from ", v->out);
+		text_put(v->out, f->module);
+	}
+	fputc('\n', v->out);
+}
+
+void text_frames(struct view *v, uint32_t stack, unsigned indent)
+{
+	const struct model_stack *s;
+
+	if (stack == MODEL_NONE)
+		return;
+	view_resolve(v, stack);
+	s = &v->model->stacks.items[stack];
+	for (uint32_t i = 0; i < s->frame_count; i++) {
+		fprintf(v->out, "%*s#%u ", indent, "", i);
+		put_frame(v, &v->model->frames.items[s->first_frame + i]);
+	}
+	if (s->stopped) {
+		fprintf(v->out, "%*s", indent, "");
+		text_put(v->out, s->stopped);
+		fputc('\n', v->out);
+	}
+}
+
+/* --- the graph ----------------------------------------------------------------------------- */
+
+static const char *kind_name(enum lock_kind kind)
+{
+	static const char *const names[] = {"POSIX", "OFD", "flock", "lease"};
+
+	return names[kind];
+}
+
+static const char *mode_name(enum lock_mode mode)
+{
+	return mode == MODE_WRITE ? "WRITE" : "READ";
+}
+
+static void begin_detail(const struct view *v, unsigned indent)
+{
+	fprintf(v->out, "%*s", indent, "");
+}
+
+/* "POSIX, bytes 0-99, for 4.2s (since 2026-11-21 19:10:43), kept over exec" */
+static void put_what(const struct view *v, const struct model_lock *l, unsigned indent)
+{
+	char buffer[TEXT_SIZE];
+
+	begin_detail(v, indent);
+	fprintf(v->out, "%s, %s", kind_name(l->kind), text_range(buffer, l->start, l->end));
+	if (l->since_ns) {
+		uint64_t now = v->model->now_ns;
+
+		fprintf(v->out, ", for %s",
+			text_duration(buffer, now > l->since_ns ? now - l->since_ns : 0));
+		fprintf(v->out, " (since %s)",
+			text_clock(buffer, text_real_ns(v->model, l->since_ns)));
+	}
+	if (l->is_carried)
+		fputs(", kept over exec", v->out);
+	if (l->is_inherited)
+		fputs(", inherited by fork", v->out);
+	fputc('\n', v->out);
+}
+
+static void put_where(struct view *v, const struct model_lock *l, unsigned indent)
+{
+	const struct model_frame *site = view_site(v, l->stack);
+
+	if (!site)
+		return;
+	begin_detail(v, indent);
+	fputs(l->state == LOCK_HELD ? "taken in " : "asked for in ", v->out);
+	text_site(v, site);
+	if (l->thread != MODEL_NONE) {
+		const struct model_thread *t = &v->model->threads.items[l->thread];
+
+		if (t->tid != v->model->processes.items[t->process].pid)
+			fprintf(v->out, ", thread %d", t->tid);
+	}
+	fputc('\n', v->out);
+}
+
+static void put_polling(const struct view *v, const struct model_lock *l, unsigned indent)
+{
+	char buffer[TEXT_SIZE];
+	uint64_t last = l->last_try_ns > l->since_ns ? l->last_try_ns : v->model->now_ns;
+
+	begin_detail(v, indent);
+	fprintf(v->out, "polling, %s", l->tries == 1 ? "1 try" : "");
+	if (l->tries != 1)
+		fprintf(v->out, "%u tries", l->tries);
+	if (l->since_ns)
+		fprintf(v->out, " in %s", text_duration(buffer, last - l->since_ns));
+	fputc('\n', v->out);
+}
+
+static void put_evidence(const struct view *v, const struct model_lock *l, unsigned indent)
+{
+	const char *text = NULL;
+
+	if (l->process == MODEL_NONE)
+		text = "the owner could not be found: its descriptors cannot be read";
+	else if (l->evidence == EVIDENCE_INFERRED)
+		text = "inferred, not observed: who it is was deduced from descriptors";
+	else if (l->evidence == EVIDENCE_RECORDED && view_process_has_ended(v->model, l->process))
+		text = "as recorded: the process has ended, and the lock with it";
+	else if (l->evidence == EVIDENCE_RECORDED && l->state != LOCK_POLLING)
+		text = "recorded by the process; the kernel's word could not be had";
+	if (!text)
+		return;
+	begin_detail(v, indent);
+	fprintf(v->out, "%s\n", text);
+}
+
+static void put_node(struct view *v, const struct graph_node *node)
+{
+	const struct model_lock *l = &v->model->locks.items[node->lock];
+	unsigned indent = 2 * node->depth;
+
+	fprintf(v->out, "%*s", indent, "");
+	text_process(v, l->process);
+	if (l->state == LOCK_HELD)
+		fprintf(v->out, " holding %s lock for ", mode_name(l->mode));
+	else
+		fprintf(v->out, " ++WAITING++ for %s lock on ", mode_name(l->mode));
+	put_path(v, l->resource);
+	fputc('\n', v->out);
+	put_what(v, l, indent + 4);
+	put_where(v, l, indent + 4);
+	if (l->state == LOCK_POLLING)
+		put_polling(v, l, indent + 4);
+	put_evidence(v, l, indent + 4);
+}
+
+static void put_headline(const struct view *v, const struct model_finding *f)
+{
+	fprintf(v->out, "%s: ", finding_info(f->kind)->title);
+	text_put(v->out, f->headline ? f->headline : "");
+	fputc('\n', v->out);
+}
+
+/* One past the last node of the tree that begins at `first`: holders of one lock, their waiters. */
+static uint32_t tree_end(const struct view *v, uint32_t first)
+{
+	const struct graph *g = &v->graph;
+	uint32_t i = first + 1;
+
+	/* Several holders that block one waiter stand one under the other. */
+	while (i < g->count && g->nodes[i].depth == 0 && v->is_blocker[g->nodes[i].lock] &&
+	       g->nodes[i - 1].depth == 0 && v->is_blocker[g->nodes[i - 1].lock] &&
+	       v->model->locks.items[g->nodes[i].lock].resource ==
+		       v->model->locks.items[g->nodes[i - 1].lock].resource)
+		i++;
+	while (i < g->count && g->nodes[i].depth > 0)
+		i++;
+	return i;
+}
+
+static bool tree_names(const struct view *v, const struct model_finding *f, uint32_t first,
+		       uint32_t end)
+{
+	for (uint32_t i = first; i < end; i++) {
+		uint32_t process = v->model->locks.items[v->graph.nodes[i].lock].process;
+
+		if (process != MODEL_NONE && view_finding_names(f, process))
+			return true;
+	}
+	return false;
+}
+
+/* Deadlocks stand before the first tree that shows one of their processes, the others first. */
+static void put_headlines(const struct view *v, uint32_t first, uint32_t end)
+{
+	const struct model *m = v->model;
+
+	for (uint32_t i = 0; i < m->findings.count; i++) {
+		const struct model_finding *f = &m->findings.items[i];
+
+		if (!view_is_deadlock(f))
+			continue;
+		if (first == end ? !tree_names(v, f, 0, v->graph.count) :
+				   tree_names(v, f, first, end) && !tree_names(v, f, 0, first))
+			put_headline(v, f);
+	}
+}
+
+void text_graph(struct view *v, uint32_t uncontended_max)
+{
+	uint32_t uncontended = 0;
+
+	put_headlines(v, 0, 0);
+	for (uint32_t i = 0; i < v->graph.count;) {
+		uint32_t end = tree_end(v, i), lock = v->graph.nodes[i].lock;
+		bool is_alone = v->model->locks.items[lock].state == LOCK_HELD &&
+				!v->is_blocker[lock];
+
+		put_headlines(v, i, end);
+		if (!is_alone || uncontended++ < uncontended_max)
+			for (uint32_t j = i; j < end; j++)
+				put_node(v, &v->graph.nodes[j]);
+		i = end;
+	}
+	if (uncontended > uncontended_max)
+		fprintf(v->out, "and %u more locks that nobody waits for (--all shows them)\n",
+			uncontended - uncontended_max);
+	if (v->graph.count == 0)
+		fputs("No file locks are held or waited for.\n", v->out);
+}
+
+/* --- backtraces and notes ------------------------------------------------------------------ */
+
+static void put_backtrace_title(const struct view *v, const struct view_backtrace *b)
+{
+	const struct model *m = v->model;
+	pid_t pid = m->processes.items[b->process].pid;
+	pid_t tid = b->thread == MODEL_NONE ? pid : m->threads.items[b->thread].tid;
+
+	if (b->kind == BACKTRACE_TAKEN) {
+		fputs("Lock for ", v->out);
+		put_path(v, m->locks.items[b->lock].resource);
+		fprintf(v->out, " taken by process %d", pid);
+	} else {
+		fprintf(v->out, "Backtrace of process %d", pid);
+	}
+	if (tid != pid)
+		fprintf(v->out, ", thread %d", tid);
+	fputs(":\n", v->out);
+}
+
+void text_backtraces(struct view *v)
+{
+	for (uint32_t i = 0; i < v->backtrace_count; i++) {
+		fputc('\n', v->out);
+		put_backtrace_title(v, &v->backtraces[i]);
+		text_frames(v, v->backtraces[i].stack, 1);
+	}
+	if (v->backtraces_left_out)
+		fprintf(v->out, "\nand %u more holders that block others (--all shows their backtraces)\n",
+			v->backtraces_left_out);
+}
+
+void text_notes(struct view *v)
+{
+	const struct model *m = v->model;
+
+	if (m->notes.count)
+		fputc('\n', v->out);
+	for (uint32_t i = 0; i < m->notes.count; i++) {
+		fputs("Note: ", v->out);
+		text_put(v->out, m->notes.items[i].text);
+		if (m->notes.items[i].count > 1)
+			fprintf(v->out, " (%" PRIu64 " times)", m->notes.items[i].count);
+		fputc('\n', v->out);
+	}
+}
+
+/* What the graph itself does not show, but the exit status counts. */
+static void put_other_findings(const struct view *v)
+{
+	const struct model *m = v->model;
+	struct view_tally t = view_tally(m);
+	char errors[TEXT_SIZE], warnings[TEXT_SIZE];
+	bool has_others = false;
+
+	for (uint32_t i = 0; i < m->findings.count; i++)
+		has_others |= m->findings.items[i].severity > SEVERITY_NOTE &&
+			      !view_is_deadlock(&m->findings.items[i]);
+	if (has_others)
+		fprintf(v->out, "\nFindings: %s, %s (lockjam report explains them)\n",
+			text_count(errors, t.errors, "error"),
+			text_count(warnings, t.warnings, "warning"));
+}
+
+static void render_graph(struct view *v)
+{
+	text_graph(v, UINT32_MAX);
+	text_backtraces(v);
+	put_other_findings(v);
+	text_notes(v);
+}
+
+const struct renderer render_text = {
+	.name = "text",
+	.graph = render_graph,
+	.report = text_report,
+	.signals = text_signals,
+};

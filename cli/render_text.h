@@ -1,0 +1,32 @@
+/*
+ * What the files of the text renderer share.
+ */
+#ifndef LOCKJAM_RENDER_TEXT_H
+#define LOCKJAM_RENDER_TEXT_H
+
+#include "cli/view.h"
+
+/* "EXE (pid N)"; "? (pid -1)", as the kernel has it, if nobody could be named. */
+void text_process(const struct view *v, uint32_t process);
+/* "index_lock at index.c:31", "fcntl_lock from /lib/libx.so", "0x... from ..." */
+void text_site(const struct view *v, const struct model_frame *frame);
+/* The frames, one a line, each behind `indent` blanks. */
+void text_frames(struct view *v, uint32_t stack, unsigned indent);
+
+/* The graph: headlines, then holders and waiters with their details. `uncontended_max`: holds that nobody
+ * waits for are counted beyond that many. */
+void text_graph(struct view *v, uint32_t uncontended_max);
+void text_backtraces(struct view *v);
+void text_notes(struct view *v);
+
+/* The parts of the report. */
+void text_report(struct view *v);
+void text_findings(struct view *v);
+
+/* The handlers of signals. */
+void text_signals(struct view *v);
+
+/* A point in time of the model's clock, as the wall clock had it. */
+uint64_t text_real_ns(const struct model *m, uint64_t mono_ns);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * The handlers of signals as text: one paragraph each, the worst on top.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/render_text.h"
+#include "cli/signals.h"
+#include "cli/text.h"
+
+#define SIGNALS_SHOWN 50
+
+static void put_function(const struct view *v, const struct model_handler *h)
+{
+	struct model_frame f = {.kind = FRAME_CALL,
+				.pc = h->address,
+				.function = h->function,
+				.file = h->file,
+				.line = h->line,
+				.module = h->module};
+
+	text_site(v, &f);
+}
+
+static void put_deliveries(const struct view *v, const struct model_handler *h)
+{
+	char buffer[TEXT_SIZE], most[TEXT_SIZE];
+
+	fprintf(v->out, "    %" PRIu64 " deliveries", h->deliveries);
+	if (h->deliveries == 0) {
+		fputc('\n', v->out);
+		return;
+	}
+	fprintf(v->out, " (%" PRIu64 " by user, %" PRIu64 " by timer, %" PRIu64 " by kernel)",
+		h->by_user, h->by_timer, h->by_kernel);
+	fprintf(v->out, ", %s in all, longest %s", text_duration(buffer, h->total_ns),
+		text_duration(most, h->max_ns));
+	if (h->max_depth > 1)
+		fprintf(v->out, ", nested %u deep", h->max_depth);
+	if (h->by_user)
+		fprintf(v->out, ", last from pid %d", h->last_sender);
+	fputc('\n', v->out);
+}
+
+static void put_calls(const struct view *v, uint32_t handler)
+{
+	uint32_t count;
+	struct handler_call *calls = signals_calls(v->model, handler, &count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		fprintf(v->out, "    called %s ", calls[i].function);
+		if (calls[i].count == 1)
+			fputs("once", v->out);
+		else
+			fprintf(v->out, "%" PRIu64 " times", calls[i].count);
+		if (calls[i].reentered)
+			fprintf(v->out, ", %" PRIu64 " of them inside the interrupted allocator",
+				calls[i].reentered);
+		else
+			fputs(" (not async-signal-safe)", v->out);
+		fputc('\n', v->out);
+	}
+	free(calls);
+}
+
+static void put_handler(const struct view *v, uint32_t handler)
+{
+	const struct model_handler *h = &v->model->handlers.items[handler];
+	char name[TEXT_SIZE], text[1024];
+
+	fprintf(v->out, "%s ", text_signal(name, h->signo));
+	put_function(v, h);
+	fputs(", ", v->out);
+	text_process(v, h->process);
+	fprintf(v->out, "%s\n", h->is_current ? "" : ", replaced since");
+	fprintf(v->out, "    flags %s", signals_flags(text, sizeof(text), h->flags));
+	fprintf(v->out, ", mask %s", signals_mask(text, sizeof(text), h->mask));
+	if (h->installs > 1)
+		fprintf(v->out, ", installed %u times", h->installs);
+	fputc('\n', v->out);
+	put_deliveries(v, h);
+	put_calls(v, handler);
+	if (h->errno_clobbered)
+		fprintf(v->out, "    changed errno %" PRIu64 " times, first from %d to %d\n",
+			h->errno_clobbered, h->errno_before, h->errno_after);
+}
+
+void text_signals(struct view *v)
+{
+	uint32_t *order = signals_order(v->model);
+	uint32_t count = v->model->handlers.count, limit = v->show_all ? UINT32_MAX : SIGNALS_SHOWN;
+
+	for (uint32_t i = 0; order && i < count && i < limit; i++)
+		put_handler(v, order[i]);
+	if (count > limit)
+		fprintf(v->out, "and %u more handlers (--all shows them)\n", count - limit);
+	if (count == 0)
+		fputs("No handlers of signals were recorded.\n", v->out);
+	free(order);
+	text_notes(v);
+}

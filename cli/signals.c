@@ -1,0 +1,165 @@
+#include "config.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/signals.h"
+#include "cli/text.h"
+
+/* What decides about the order; counted once, then sorted. */
+struct rank {
+	uint32_t handler;
+	uint64_t reentered, calls, clobbered, deliveries;
+	pid_t pid;
+	int signo;
+};
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+	return (a < b) - (a > b); /* larger first */
+}
+
+static int compare_ranks(const void *a, const void *b)
+{
+	const struct rank *x = a, *y = b;
+	int order = compare_u64(x->reentered, y->reentered);
+
+	if (!order)
+		order = compare_u64(x->calls, y->calls);
+	if (!order)
+		order = compare_u64(x->clobbered, y->clobbered);
+	if (!order)
+		order = compare_u64(x->deliveries, y->deliveries);
+	if (!order)
+		order = compare_u64(y->pid, x->pid);
+	if (!order)
+		order = compare_u64(y->signo, x->signo);
+	return order ? order : compare_u64(y->handler, x->handler);
+}
+
+static void rank_handlers(const struct model *m, struct rank *ranks)
+{
+	for (uint32_t i = 0; i < m->handlers.count; i++) {
+		const struct model_handler *h = &m->handlers.items[i];
+
+		ranks[i] = (struct rank){.handler = i,
+					 .clobbered = h->errno_clobbered,
+					 .deliveries = h->deliveries,
+					 .pid = m->processes.items[h->process].pid,
+					 .signo = h->signo};
+	}
+	for (uint32_t i = 0; i < m->calls.count; i++) {
+		const struct model_call *c = &m->calls.items[i];
+
+		if (c->handler == MODEL_NONE)
+			continue;
+		ranks[c->handler].calls += c->count;
+		if (c->is_allocator && c->has_interrupted_allocator)
+			ranks[c->handler].reentered += c->count;
+	}
+}
+
+uint32_t *signals_order(const struct model *m)
+{
+	struct rank *ranks = calloc(m->handlers.count + 1, sizeof(*ranks));
+	uint32_t *order = calloc(m->handlers.count + 1, sizeof(*order));
+
+	if (ranks && order) {
+		rank_handlers(m, ranks);
+		qsort(ranks, m->handlers.count, sizeof(*ranks), compare_ranks);
+		for (uint32_t i = 0; i < m->handlers.count; i++)
+			order[i] = ranks[i].handler;
+	} else {
+		free(order);
+		order = NULL;
+	}
+	free(ranks);
+	return order;
+}
+
+static int compare_calls(const void *a, const void *b)
+{
+	const struct handler_call *x = a, *y = b;
+	int order = compare_u64(x->count, y->count);
+
+	return order ? order : strcmp(x->function, y->function);
+}
+
+struct handler_call *signals_calls(const struct model *m, uint32_t handler, uint32_t *count)
+{
+	struct handler_call *calls = calloc(m->calls.count + 1, sizeof(*calls));
+
+	*count = 0;
+	for (uint32_t i = 0; calls && i < m->calls.count; i++) {
+		const struct model_call *c = &m->calls.items[i];
+		uint32_t j = 0;
+
+		if (c->handler != handler)
+			continue;
+		while (j < *count && strcmp(calls[j].function, c->function))
+			j++;
+		if (j == *count)
+			calls[(*count)++].function = c->function;
+		calls[j].count += c->count;
+		if (c->is_allocator && c->has_interrupted_allocator)
+			calls[j].reentered += c->count;
+	}
+	if (calls)
+		qsort(calls, *count, sizeof(*calls), compare_calls);
+	return calls;
+}
+
+/* Appends a word behind a separator; what does not fit is left out. */
+static void append(char *buffer, size_t size, const char *separator, const char *word)
+{
+	size_t length = strlen(buffer);
+
+	snprintf(buffer + length, size - length, "%s%s", length ? separator : "", word);
+}
+
+const char *signals_flags(char *buffer, size_t size, uint32_t flags)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} names[] = {
+		{SA_RESTART, "SA_RESTART"},     {SA_SIGINFO, "SA_SIGINFO"},
+		{SA_ONSTACK, "SA_ONSTACK"},     {SA_NODEFER, "SA_NODEFER"},
+		{SA_RESETHAND, "SA_RESETHAND"}, {SA_NOCLDSTOP, "SA_NOCLDSTOP"},
+		{SA_NOCLDWAIT, "SA_NOCLDWAIT"},
+	};
+	char rest[TEXT_SIZE];
+
+	buffer[0] = '\0';
+	flags &= ~UINT32_C(0x04000000); /* SA_RESTORER: libc's own business */
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (flags & names[i].bit)
+			append(buffer, size, "|", names[i].name);
+		flags &= ~names[i].bit;
+	}
+	snprintf(rest, sizeof(rest), "0x%" PRIx32, flags);
+	if (flags)
+		append(buffer, size, "|", rest);
+	if (!*buffer)
+		append(buffer, size, "", "0");
+	return buffer;
+}
+
+const char *signals_mask(char *buffer, size_t size, uint64_t mask)
+{
+	char name[TEXT_SIZE];
+
+	buffer[0] = '\0';
+	/* sigfillset() leaves out the two that libc needs for itself. */
+	if ((mask | UINT64_C(3) << 31) == UINT64_MAX)
+		append(buffer, size, "", "all");
+	else
+		for (int signo = 1; signo <= 64; signo++)
+			if (mask & UINT64_C(1) << (signo - 1))
+				append(buffer, size, ",", text_signal(name, signo));
+	if (!*buffer)
+		append(buffer, size, "", "none");
+	return buffer;
+}
