@@ -10,16 +10,20 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
 
 # --- unit tests: one program, one file per module, one line each in suites.def ----------------
-UNIT_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(CUNIT_CFLAGS)
-UNIT_LIBS = $(CUNIT_LIBS) $(ELF_LIBS) $(DEMANGLE_LIBS)
+UNIT_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(CUNIT_CFLAGS) $(JSON_CFLAGS)
+UNIT_LIBS = $(CUNIT_LIBS) $(ELF_LIBS) $(JSON_LIBS) $(DEMANGLE_LIBS)
 if HAVE_CUNIT
 check_PROGRAMS += tests/unit/unit
 TESTS += tests/unit/unit
 endif
 tests_unit_unit_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_unit_LDADD = collector/libcollector.a $(UNIT_LIBS)
+tests_unit_unit_LDADD = cli/libcli.a collector/libcollector.a $(UNIT_LIBS)
 tests_unit_unit_SOURCES = \
 	tests/unit/main.c \
+	tests/unit/render_fixture.c \
+	tests/unit/render_fixture.h \
+	tests/unit/render_json.c \
+	tests/unit/render_text.c \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h
