@@ -1,8 +1,10 @@
-/* What depends on the processor, aarch64: how a system call is made. */
+/* What depends on the processor, aarch64: system calls, saved contexts, jump buffers. */
 #ifndef LOCKJAM_ARCH_H
 #define LOCKJAM_ARCH_H
 
 #include <elf.h>
+#include <stdint.h>
+#include <ucontext.h>
 
 #define ARCH_ELF_MACHINE EM_AARCH64
 
@@ -22,6 +24,29 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
 			 : "memory");
 	return x0;
+}
+
+#define ARCH_REGS 34 /* DWARF order: x0 to x30, sp, then pc and pstate */
+#define ARCH_REG_SP 31
+#define ARCH_REG_PC 32
+#define ARCH_REG_ARG0 0
+#define ARCH_RED_ZONE 0
+
+static inline uintptr_t arch_context_sp(const ucontext_t *context)
+{
+	return (uintptr_t)context->uc_mcontext.sp;
+}
+
+static inline uintptr_t arch_context_pc(const ucontext_t *context)
+{
+	return (uintptr_t)context->uc_mcontext.pc;
+}
+
+/* The guard is the loader's own here: not known. */
+static inline uintptr_t arch_jump_sp(const void *env)
+{
+	(void)env;
+	return 0;
 }
 
 static inline void arch_pause(void)

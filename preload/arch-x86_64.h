@@ -1,8 +1,10 @@
-/* What depends on the processor, x86-64: how a system call is made. */
+/* What depends on the processor, x86-64: system calls, saved contexts, jump buffers. */
 #ifndef LOCKJAM_ARCH_H
 #define LOCKJAM_ARCH_H
 
 #include <elf.h>
+#include <stdint.h>
+#include <ucontext.h>
 
 #define ARCH_ELF_MACHINE EM_X86_64
 
@@ -19,6 +21,35 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
 			 : "rcx", "r11", "memory");
 	return ret;
+}
+
+#define ARCH_REGS 17 /* DWARF order: 16 registers, then the return address */
+#define ARCH_REG_SP 7
+#define ARCH_REG_PC 16
+#define ARCH_REG_ARG0 5
+#define ARCH_RED_ZONE 128 /* bytes below the stack pointer that a function may use */
+
+static inline uintptr_t arch_context_sp(const ucontext_t *context)
+{
+	return (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
+}
+
+static inline uintptr_t arch_context_pc(const ucontext_t *context)
+{
+	return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+}
+
+/*
+ * The stack pointer that a jmp_buf of glibc leads to. It is stored as word 6, rotated and mixed with the guard
+ * of the thread's control block (glibc, sysdeps/unix/sysv/linux/x86_64/pointer_guard.h, since 2.4).
+ * 0 where that is not known.
+ */
+static inline uintptr_t arch_jump_sp(const void *env)
+{
+	uintptr_t sp = ((const uintptr_t *)env)[6], guard;
+
+	__asm__("movq %%fs:0x30, %0" : "=r"(guard));
+	return (sp >> 17 | sp << 47) ^ guard;
 }
 
 static inline void arch_pause(void)

@@ -2,7 +2,11 @@
 pkglib_LTLIBRARIES += preload/liblockjam.la
 preload_liblockjam_la_SOURCES = \
 	preload/arch-offsets.h \
+	preload/finding.c \
+	preload/finding.h \
 	preload/init.c \
+	preload/lookup.c \
+	preload/lookup.h \
 	preload/module.c \
 	preload/process.c \
 	preload/process.h \
@@ -14,18 +18,41 @@ preload_liblockjam_la_SOURCES = \
 	preload/segment_file.c \
 	preload/segment_file.h \
 	preload/shim.h \
+	preload/signal.c \
+	preload/signal.h \
 	preload/stack.c \
 	preload/sys.h \
-	preload/text.h
+	preload/text.h \
+	preload/thunk.c \
+	preload/thunk.h \
+	preload/trampoline.c \
+	preload/unsafe.def \
+	preload/wrap_signal.c
+nodist_preload_liblockjam_la_SOURCES = preload/unsafe.list
 if ARCH_X86_64
-preload_liblockjam_la_SOURCES += preload/arch-x86_64.S preload/arch-x86_64.h
+preload_liblockjam_la_SOURCES += preload/arch-x86_64.S preload/arch-x86_64.h \
+	preload/thunk-x86_64.S
 endif
 if ARCH_AARCH64
-preload_liblockjam_la_SOURCES += preload/arch-aarch64.S preload/arch-aarch64.h
+preload_liblockjam_la_SOURCES += preload/arch-aarch64.S preload/arch-aarch64.h \
+	preload/thunk-aarch64.S
 endif
 preload_liblockjam_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
 preload_liblockjam_la_CFLAGS = $(AM_CFLAGS) $(UNWIND_CFLAGS) -O2 -fvisibility=hidden -fno-plt \
 	-fno-omit-frame-pointer -ftls-model=initial-exec
 preload_liblockjam_la_LDFLAGS = -module -avoid-version -shared -no-undefined \
-	-Wl,-z,now -Wl,-z,nodelete -Wl,--version-script=$(srcdir)/preload/exports.map
-EXTRA_DIST += preload/exports.map
+	-Wl,-z,now -Wl,-z,nodelete -Wl,--version-script=preload/liblockjam.map
+preload_liblockjam_la_DEPENDENCIES = preload/liblockjam.map
+EXTRA_DIST += preload/exports.map preload/unsafe-filter.awk
+
+# The lines of unsafe.def that the libc of this build can serve, and their names among the exports.
+BUILT_SOURCES += preload/unsafe.list
+CLEANFILES += preload/unsafe.list preload/unsafe.list.tmp preload/liblockjam.map
+preload/unsafe.list: preload/unsafe.def preload/unsafe-filter.awk
+	$(AM_V_GEN)$(MKDIR_P) preload && \
+	$(NM) -D --defined-only "`$(CC) -print-file-name=libc.so.6`" | \
+	$(AWK) -f $(srcdir)/preload/unsafe-filter.awk - $(srcdir)/preload/unsafe.def > $@.tmp && \
+	mv $@.tmp $@
+preload/liblockjam.map: preload/exports.map preload/unsafe.list
+	$(AM_V_GEN)sed -n 's/^UNSAFE(\([^,]*\),.*/\t\1;/p' preload/unsafe.list | \
+	sed '/functions that are unsafe in handlers/r /dev/stdin' $(srcdir)/preload/exports.map > $@

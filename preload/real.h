@@ -6,6 +6,7 @@
 #define LOCKJAM_REAL_H
 
 #include <link.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>

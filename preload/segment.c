@@ -229,6 +229,11 @@ struct seg_header *segment_get(void)
 	return atomic_load_explicit(&own.anchor->segment, memory_order_acquire);
 }
 
+bool segment_is_pending(void)
+{
+	return own.base && !segment_get();
+}
+
 void segment_forget(void)
 {
 	if (!own.anchor)

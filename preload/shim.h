@@ -60,6 +60,9 @@ void shim_end(int saved_errno);
 /* The mapped segment of this process, or NULL. Only inside shim_begin/shim_end. */
 struct seg_header *segment_get(void);
 
+/* In a forked child that has recorded nothing yet: the next shim_begin() makes its segment. */
+bool segment_is_pending(void);
+
 /*
  * A new record of a table: its 1-based index and address, or 0 when the table or the tmpfs is full
  * (counted in seg_table.dropped). The record is zero but for seq, which is odd: fill it, then

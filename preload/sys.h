@@ -101,6 +101,15 @@ static inline uint64_t sys_rlimit(int resource)
 	return sys4(SYS_prlimit64, 0, resource, NULL, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
 }
 
+/*
+ * Can the 8 bytes at this aligned address be read? Asked of rt_sigprocmask with an operation that
+ * does not exist: the kernel reads the set first (EFAULT), then refuses (EINVAL).
+ */
+static inline int sys_is_readable(uintptr_t address)
+{
+	return sys4(SYS_rt_sigprocmask, -1, address & ~(uintptr_t)7, NULL, 8) != -14;
+}
+
 static inline int sys_getpid(void)
 {
 	return (int)sys0(SYS_getpid);

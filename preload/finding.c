@@ -1,0 +1,293 @@
+/* Findings: see finding.h. Lock-free; a handler that interrupts any of this may come here again. */
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/single_threaded.h>
+#include <ucontext.h>
+
+#include "preload/finding.h"
+#include "preload/sys.h"
+#include "preload/thunk.h"
+
+#define SITES 1024 /* of the private index; a power of two, above the table's capacity */
+#define PROBES 64
+#define HINT_WORDS 64
+#define SLICE_BYTES (32 * 1024)
+#define SLICE_BYTES_MAX (128 * 1024) /* where the handler's own frames are large */
+#define PAGE 4096
+#define NAME_MAX_BYTES 64
+#define NO_ROOM UINT32_MAX
+
+/*
+ * Which finding a site has: a private index, since the table of the segment is not to be searched
+ * in a handler. Keys hold the epoch, so a forked child does not find its parent's.
+ */
+struct site {
+	_Atomic uint64_t key;     /* 0 = free */
+	_Atomic uint32_t finding; /* 0 while its record is being written */
+	_Atomic uint32_t pending; /* calls counted meanwhile */
+};
+
+static struct {
+	struct site sites[SITES];
+	_Atomic uint64_t epoch;
+	_Atomic uint64_t allocator_low, allocator_high;
+} index_;
+
+/* What tells one site from another. */
+struct key {
+	const char *function;
+	uint64_t caller;
+	uint64_t interrupted_function;
+	int signo;
+	uint16_t flags;
+};
+
+/* --- reading stacks that may end anywhere ---------------------------------------------------- */
+
+/* How many bytes from `from` on can be read, at most `wanted`. */
+static uint32_t readable(uintptr_t from, uint32_t wanted)
+{
+	uintptr_t at = from;
+
+	while (at - from < wanted && sys_is_readable(at))
+		at = (at | (PAGE - 1)) + 1;
+	return at - from < wanted ? (uint32_t)(at - from) : wanted;
+}
+
+static void find_allocator(void)
+{
+	uint64_t low, high;
+
+	if (atomic_load(&index_.allocator_high))
+		return;
+	thunk_allocator_range(&low, &high);
+	atomic_store(&index_.allocator_low, low);
+	atomic_store(&index_.allocator_high, high);
+}
+
+static bool is_allocator(uint64_t pc)
+{
+	return pc >= atomic_load_explicit(&index_.allocator_low, memory_order_relaxed) &&
+	       pc < atomic_load_explicit(&index_.allocator_high, memory_order_relaxed);
+}
+
+/* A guess: does the interrupted code look as if it were inside the allocator? */
+static bool is_maybe_allocator(const struct shim_frame *frame)
+{
+	const uint64_t *words = (const uint64_t *)(frame->interrupted_sp & ~(uintptr_t)7);
+	uint32_t count;
+
+	find_allocator();
+	if (is_allocator(frame->interrupted_pc))
+		return true;
+	count = readable((uintptr_t)words, HINT_WORDS * 8) / 8;
+	for (uint32_t i = 0; i < count; i++)
+		if (is_allocator(words[i]))
+			return true;
+	return false;
+}
+
+/* --- slices ---------------------------------------------------------------------------------- */
+
+static bool copy_slice(struct seg_slice *slice, uintptr_t from, uint32_t wanted)
+{
+	uint32_t length = readable(from, wanted) & ~7u, offset;
+	void *to = length ? segment_slice_reserve(length, &offset) : NULL;
+
+	if (!to)
+		return false;
+	memcpy(to, (const void *)from, length);
+	*slice = (struct seg_slice){ .address = from, .offset = offset, .length = length };
+	return true;
+}
+
+/* Names the modules of everything in a slice that looks like an address of code. */
+static void note_modules(const struct seg_slice *slice)
+{
+	const uint64_t *words = (const uint64_t *)slice->address;
+
+	for (uint32_t i = 0; i < slice->length / 8; i++)
+		if (words[i] >= PAGE && words[i] >> 47 == 0 &&
+		    words[i] - slice->address >= slice->length)
+			module_note(words[i]);
+}
+
+/* On the handler's own stack: up to the saved context, and on if the interrupted code is there too. */
+static uint32_t first_length(const struct shim_frame *frame, uintptr_t sp, bool is_switched)
+{
+	uintptr_t end = (uintptr_t)frame->context + sizeof(ucontext_t);
+	uint64_t length = end > sp ? end - sp : 0;
+
+	if (is_switched)
+		return (uint32_t)(frame->alt_high - sp < SLICE_BYTES ? frame->alt_high - sp :
+				  length + PAGE < SLICE_BYTES_MAX  ? length + PAGE :
+								     SLICE_BYTES_MAX);
+	length += SLICE_BYTES / 2;
+	if (length < SLICE_BYTES)
+		length = SLICE_BYTES;
+	return length < SLICE_BYTES_MAX ? (uint32_t)length : SLICE_BYTES_MAX;
+}
+
+static void copy_stacks(struct seg_finding *record, const struct finding_call *call)
+{
+	const struct shim_frame *frame = call->frame;
+	uintptr_t sp = call->regs[ARCH_REG_SP];
+	bool is_switched = frame->on_alt && (frame->interrupted_sp < frame->alt_low ||
+					     frame->interrupted_sp >= frame->alt_high);
+
+	if (is_switched)
+		record->flags |= SEG_FIND_ALTSTACK;
+	record->context = (uint64_t)(uintptr_t)frame->context;
+	if (!copy_slice(&record->slices[0], sp, first_length(frame, sp, is_switched))) {
+		record->flags |= SEG_FIND_NO_SLICE;
+		return;
+	}
+	note_modules(&record->slices[0]);
+	if (is_switched && copy_slice(&record->slices[1],
+				      (frame->interrupted_sp & ~(uintptr_t)7) - ARCH_RED_ZONE,
+				      SLICE_BYTES))
+		note_modules(&record->slices[1]);
+}
+
+/* --- the record ------------------------------------------------------------------------------ */
+
+/* As the program's source has it: __printf_chk is what printf becomes under _FORTIFY_SOURCE. */
+static uint32_t name_string(const char *name)
+{
+	char plain[NAME_MAX_BYTES];
+	size_t length = strlen(name), skip = strncmp(name, "__isoc99_", 9) == 0 ? 9 : 2;
+
+	if (length >= sizeof(plain) || length < 7 || strncmp(name, "__", 2) != 0)
+		return segment_string(name);
+	if (strcmp(name + length - 4, "_chk") == 0)
+		length -= 4;
+	else if (skip == 2)
+		return segment_string(name);
+	memcpy(plain, name + skip, length - skip);
+	plain[length - skip] = '\0';
+	return segment_string(plain);
+}
+
+static uint32_t write_record(const struct finding_call *call, const struct key *key, uint64_t now)
+{
+	const struct shim_frame *frame = call->frame;
+	struct seg_finding *record;
+	uint32_t index = segment_append(SEG_FINDINGS, (void **)&record);
+
+	if (!index)
+		return NO_ROOM;
+	record->kind = SEG_FIND_UNSAFE_CALL;
+	record->flags = key->flags;
+	record->function = name_string(call->function);
+	record->signo = key->signo;
+	record->handler = frame->record;
+	record->thread = segment_thread();
+	record->caller = key->caller;
+	record->interrupted_pc = frame->interrupted_pc;
+	record->interrupted_function = key->interrupted_function;
+	record->first_ns = record->last_ns = now;
+	memcpy(record->regs, call->regs, ARCH_REGS * sizeof(uint64_t));
+	module_note(key->caller);
+	module_note(frame->interrupted_pc);
+	copy_stacks(record, call);
+	segment_publish(&record->seq);
+	segment_event(SEG_EV_FINDING, 0, 0, index, 0);
+	return index;
+}
+
+static void count(uint32_t finding, uint32_t calls, uint64_t now)
+{
+	struct seg_finding *record = segment_record(SEG_FINDINGS, finding);
+
+	if (!record) {
+		atomic_fetch_add((_Atomic uint32_t *)&segment_get()->lost_findings, calls);
+		return;
+	}
+	atomic_fetch_add_explicit((_Atomic uint64_t *)&record->count, calls, memory_order_relaxed);
+	atomic_store_explicit((_Atomic uint64_t *)&record->last_ns, now, memory_order_relaxed);
+}
+
+/* --- the index ------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * UINT64_C(0x9fb21c651e98df25);
+	return hash ^ hash >> 29;
+}
+
+static uint64_t hash_key(const struct key *key)
+{
+	uint64_t hash = mix(segment_epoch(), (uintptr_t)key->function);
+
+	hash = mix(hash, key->caller);
+	hash = mix(hash, key->interrupted_function);
+	hash = mix(hash, (uint64_t)key->signo << 16 | key->flags);
+	return hash ? hash : 1;
+}
+
+/* Our ancestors' sites only take room. The first event of a child has no other thread beside it. */
+static void start_epoch(void)
+{
+	uint64_t epoch = segment_epoch(), old = atomic_load(&index_.epoch);
+
+	if (old == epoch || !atomic_compare_exchange_strong(&index_.epoch, &old, epoch))
+		return;
+	if (old)
+		memset(index_.sites, 0, sizeof(index_.sites));
+}
+
+/* The site's place, new or not; NULL when the index is full. */
+static struct site *find_site(uint64_t key, bool *is_new)
+{
+	*is_new = false;
+	for (uint32_t i = 0; i < PROBES; i++) {
+		struct site *site = &index_.sites[(key + i) % SITES];
+		uint64_t found = 0;
+
+		if (atomic_compare_exchange_strong(&site->key, &found, key)) {
+			*is_new = true;
+			return site;
+		}
+		if (found == key)
+			return site;
+	}
+	return NULL;
+}
+
+/* Who finds the record unfinished (its writer may be the code that we interrupt) leaves its call here. */
+static void count_pending(struct site *site, uint64_t now)
+{
+	uint32_t finding = atomic_load(&site->finding), calls;
+
+	if (finding && (calls = atomic_exchange(&site->pending, 0)) != 0)
+		count(finding, calls, now);
+}
+
+uint32_t finding_record(const struct finding_call *call, uint64_t now_ns)
+{
+	struct key key = {
+		.function = call->function,
+		.caller = call->regs[ARCH_REG_PC],
+		.interrupted_function = module_function_start(call->frame->interrupted_pc),
+		.signo = call->frame->disposition->signo,
+		.flags = call->flags,
+	};
+	struct site *site;
+	bool is_new;
+
+	start_epoch();
+	if (is_maybe_allocator(call->frame))
+		key.flags |= SEG_FIND_MAYBE_ALLOC;
+	if (!__libc_single_threaded)
+		key.flags |= SEG_FIND_THREADED;
+	site = find_site(hash_key(&key), &is_new);
+	if (!site) {
+		count(0, 1, now_ns);
+		return 0;
+	}
+	atomic_fetch_add(&site->pending, 1);
+	if (is_new)
+		atomic_store(&site->finding, write_record(call, &key, now_ns));
+	count_pending(site, now_ns);
+	return atomic_load(&site->finding) == NO_ROOM ? 0 : atomic_load(&site->finding);
+}

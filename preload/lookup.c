@@ -1,0 +1,169 @@
+/*
+ * Symbol look-up in the modules that the loader has mapped: see lookup.h.
+ *
+ * Facts: ELF gABI (dynamic section, DT_HASH, symbol table), DT_GNU_HASH as glibc's loader reads
+ * it (header of four words, bloom filter of words, buckets, chains whose last entry has bit 0 set),
+ * versions: bit 15 of a DT_VERSYM entry marks a version that is not the default.
+ */
+#include <elf.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "preload/lookup.h"
+
+#define HIDDEN_VERSION 0x8000
+
+static struct {
+	const struct link_map *first, *own, *last; /* last: NULL before the constructor */
+} modules;
+
+struct table {
+	ElfW(Addr) bias;
+	const ElfW(Sym) *symbols;
+	const char *strings;
+	const uint32_t *gnu_hash;
+	const uint32_t *hash;
+	const ElfW(Half) *versions;
+};
+
+static const void *address(const struct link_map *map, ElfW(Addr) value)
+{
+	/* glibc adds the bias where the section is writable; the vdso's never is. */
+	return (const void *)(value < map->l_addr ? value + map->l_addr : value);
+}
+
+static void read_dynamic(const struct link_map *map, struct table *t)
+{
+	*t = (struct table){ .bias = map->l_addr };
+	for (const ElfW(Dyn) *d = map->l_ld; d && d->d_tag != DT_NULL; d++) {
+		const void *at = address(map, d->d_un.d_ptr);
+
+		switch (d->d_tag) {
+		case DT_SYMTAB: t->symbols = at; break;
+		case DT_STRTAB: t->strings = at; break;
+		case DT_HASH: t->hash = at; break;
+		case DT_GNU_HASH: t->gnu_hash = at; break;
+		case DT_VERSYM: t->versions = at; break;
+		default: break;
+		}
+	}
+}
+
+static bool is_match(const struct table *t, uint32_t index, const char *name)
+{
+	const ElfW(Sym) *symbol = &t->symbols[index];
+	int type = ELF64_ST_TYPE(symbol->st_info);
+
+	if (symbol->st_shndx == SHN_UNDEF || (type != STT_FUNC && type != STT_GNU_IFUNC))
+		return false;
+	if (t->versions && (t->versions[index] & HIDDEN_VERSION))
+		return false;
+	return strcmp(t->strings + symbol->st_name, name) == 0;
+}
+
+static uint32_t find_gnu(const struct table *t, const char *name)
+{
+	const uint32_t *head = t->gnu_hash;
+	const uint32_t *buckets = head + 4 + head[2] * (sizeof(ElfW(Addr)) / 4);
+	const uint32_t *chains = buckets + head[0];
+	uint32_t hash = 5381, index;
+
+	for (const char *c = name; *c; c++)
+		hash = hash * 33 + (unsigned char)*c;
+	for (index = buckets[hash % head[0]]; index >= head[1] && index; index++) {
+		uint32_t entry = chains[index - head[1]];
+
+		if ((entry | 1) == (hash | 1) && is_match(t, index, name))
+			return index;
+		if (entry & 1)
+			break;
+	}
+	return 0;
+}
+
+static uint32_t find_sysv(const struct table *t, const char *name)
+{
+	const uint32_t *buckets = t->hash + 2, *chains = buckets + t->hash[0];
+	uint32_t hash = 0;
+
+	for (const char *c = name; *c; c++) {
+		hash = (hash << 4) + (unsigned char)*c;
+		hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
+	}
+	for (uint32_t i = buckets[hash % t->hash[0]]; i; i = chains[i])
+		if (is_match(t, i, name))
+			return i;
+	return 0;
+}
+
+static void *find_in(const struct link_map *map, const char *name)
+{
+	struct table t;
+	uint32_t index = 0;
+	uintptr_t at;
+
+	read_dynamic(map, &t);
+	if (!t.symbols || !t.strings)
+		return NULL;
+	if (t.gnu_hash && t.gnu_hash[0])
+		index = find_gnu(&t, name);
+	else if (t.hash && t.hash[0])
+		index = find_sysv(&t, name);
+	if (!index)
+		return NULL;
+	at = t.bias + t.symbols[index].st_value;
+	if (ELF64_ST_TYPE(t.symbols[index].st_info) == STT_GNU_IFUNC)
+		at = ((uintptr_t(*)(void))at)();
+	return (void *)at;
+}
+
+static void find_modules(void)
+{
+	if (modules.first)
+		return;
+	for (const struct link_map *m = _r_debug.r_map; m; m = m->l_next)
+		if (m->l_ld == _DYNAMIC)
+			modules.own = m;
+	modules.first = _r_debug.r_map;
+}
+
+/* The kernel's own module is in the loader's list, but not in the scope of any look-up. */
+static bool is_searched(const struct link_map *map)
+{
+	return map != modules.own && strncmp(map->l_name, "linux-vdso", 10) != 0 &&
+	       strncmp(map->l_name, "linux-gate", 10) != 0;
+}
+
+static void *find_between(const struct link_map *from, const struct link_map *end, const char *name)
+{
+	void *found = NULL;
+
+	for (const struct link_map *m = from; m && m != end && !found; m = m->l_next) {
+		if (is_searched(m))
+			found = find_in(m, name);
+		if (m == modules.last)
+			break;
+	}
+	return found;
+}
+
+void *lookup_next(const char *name)
+{
+	void *found;
+
+	find_modules();
+	found = modules.own ? find_between(modules.own->l_next, NULL, name) : NULL;
+	return found ? found : find_between(modules.first, modules.own, name);
+}
+
+void lookup_init(void)
+{
+	const struct link_map *m;
+
+	find_modules();
+	for (m = modules.first; m && m->l_next;)
+		m = m->l_next;
+	modules.last = m;
+}

@@ -1,0 +1,295 @@
+/*
+ * The table of signal dispositions: see signal.h.
+ *
+ * Readers are trampolines, at any instruction of a writer, so a disposition is written once into
+ * a bounded pool and then only pointed to. Equal ones are found again, which also bounds what a
+ * program that installs its handlers over and over can use. When the pool is full the program's
+ * handler is installed as it is, without us.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "preload/real.h"
+#include "preload/signal.h"
+#include "preload/sys.h"
+
+#define POOL 512
+#define KERNEL_SIGSET 8 /* bytes of the kernel's signal set */
+
+enum fate { REPLACED, /* by SIG_DFL or SIG_IGN; also: never was */ CURRENT, RESET /* SA_RESETHAND */ };
+enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY };
+
+static struct {
+	struct disposition pool[POOL];
+	_Atomic uint8_t states[POOL];
+	/* Of each signal the handler that was installed last, and what became of it. */
+	_Atomic(struct disposition *) last[SIGNAL_COUNT + 1];
+	_Atomic uint8_t fates[SIGNAL_COUNT + 1];
+	_Atomic uint64_t carried_epoch; /* the segment that has the records of all current ones */
+} table;
+
+const struct disposition *signal_disposition(int signo)
+{
+	if (signo < 1 || signo > SIGNAL_COUNT)
+		return NULL;
+	return atomic_load_explicit(&table.last[signo], memory_order_acquire);
+}
+
+/* --- the pool -------------------------------------------------------------------------------- */
+
+static bool is_same(const struct disposition *a, const struct disposition *b)
+{
+	return a->handler == b->handler && a->mask == b->mask && a->signo == b->signo &&
+	       a->flags == b->flags;
+}
+
+/* The pool's copy of `wanted`, or NULL when it is full. */
+static struct disposition *intern(const struct disposition *wanted)
+{
+	uint64_t hash = (wanted->handler ^ wanted->mask * 31 ^ (uint64_t)wanted->signo << 32 ^
+			 (uint32_t)wanted->flags) * UINT64_C(0x9e3779b97f4a7c15);
+
+	for (uint32_t tried = 0; tried < POOL; tried++) {
+		uint32_t i = (uint32_t)(hash >> 40) + tried;
+		struct disposition *d = &table.pool[i %= POOL];
+		uint8_t state = SLOT_FREE;
+
+		if (atomic_compare_exchange_strong(&table.states[i], &state, SLOT_FILLING)) {
+			d->handler = wanted->handler;
+			d->mask = wanted->mask;
+			d->signo = wanted->signo;
+			d->flags = wanted->flags;
+			atomic_store_explicit(&table.states[i], SLOT_READY, memory_order_release);
+			return d;
+		}
+		if (state == SLOT_READY && is_same(d, wanted))
+			return d;
+	}
+	return NULL;
+}
+
+static struct disposition *intern_action(int signo, const struct sigaction *act)
+{
+	struct disposition wanted = {
+		.handler = (uintptr_t)act->sa_sigaction,
+		.signo = signo,
+		.flags = act->sa_flags,
+	};
+
+	/* Read from the kernel without libc, and handed back: means what stands behind it. */
+	if (act->sa_sigaction == signal_trampoline && signal_disposition(signo))
+		wanted.handler = signal_disposition(signo)->handler;
+	memcpy(&wanted.mask, &act->sa_mask, KERNEL_SIGSET);
+	return intern(&wanted);
+}
+
+/* --- records --------------------------------------------------------------------------------- */
+
+static uint32_t append_record(struct disposition *d, uint64_t epoch)
+{
+	bool is_current = atomic_load(&table.fates[d->signo]) == CURRENT &&
+			  signal_disposition(d->signo) == d;
+	struct seg_handler *record;
+	uint32_t index = segment_append(SEG_HANDLERS, (void **)&record);
+
+	if (index) {
+		record->signo = d->signo;
+		record->handler = d->handler;
+		record->mask = d->mask;
+		record->flags = (uint32_t)d->flags;
+		record->current = is_current;
+		segment_publish(&record->seq);
+		module_note(d->handler);
+	}
+	atomic_store(&d->record, epoch << 32 | index);
+	return index;
+}
+
+uint32_t signal_record(const struct disposition *disposition)
+{
+	struct disposition *d = (struct disposition *)disposition;
+	uint64_t epoch = segment_epoch() & UINT32_MAX;
+	uint64_t record = atomic_load(&d->record);
+
+	if (shim_likely(record >> 32 == epoch))
+		return (uint32_t)record;
+	return append_record(d, epoch);
+}
+
+/* A new segment (a forked child's) learns all handlers that it inherits, not only those that run. */
+static void carry(void)
+{
+	uint64_t epoch = segment_epoch();
+
+	if (shim_likely(atomic_exchange(&table.carried_epoch, epoch) == epoch))
+		return;
+	for (int signo = 1; signo <= SIGNAL_COUNT; signo++)
+		if (atomic_load(&table.fates[signo]) == CURRENT)
+			signal_record(signal_disposition(signo));
+}
+
+static void set_current(const struct disposition *d, bool is_current, bool is_install)
+{
+	uint32_t index = d ? signal_record(d) : 0;
+	struct seg_handler *record = segment_record(SEG_HANDLERS, index);
+
+	if (!record || (record->current == is_current && !is_install))
+		return;
+	segment_open_record(&record->seq);
+	record->current = is_current;
+	if (is_install && record->installs++ == 0)
+		record->stack = stack_capture();
+	segment_publish(&record->seq);
+	if (is_install)
+		segment_event(SEG_EV_INSTALL, 0, d->signo, index, 0);
+}
+
+/*
+ * A child that has recorded nothing yet does not get a segment for this alone: between fork and exec it
+ * is usual to put handlers back, and carry() tells later what is in force.
+ */
+static void record_change(const struct disposition *old, const struct disposition *installed)
+{
+	int saved_errno;
+
+	if (segment_is_pending())
+		return;
+	if (!shim_begin(&saved_errno))
+		return;
+	carry();
+	if (old && old != installed)
+		set_current(old, false, false);
+	if (installed)
+		set_current(installed, true, true);
+	shim_end(saved_errno);
+}
+
+void signal_was_reset(const struct disposition *d)
+{
+	atomic_store(&table.fates[d->signo], RESET);
+	set_current(d, false, false);
+}
+
+/* --- installing ------------------------------------------------------------------------------ */
+
+/*
+ * While table and kernel disagree no handler may run in this thread: it could install another
+ * disposition in between. Signals that a fault raises stay open, or the fault would kill.
+ */
+static uint64_t block_signals(void)
+{
+	uint64_t all = ~(UINT64_C(1) << (SIGSEGV - 1) | UINT64_C(1) << (SIGBUS - 1) |
+			 UINT64_C(1) << (SIGILL - 1) | UINT64_C(1) << (SIGFPE - 1) |
+			 UINT64_C(1) << (SIGTRAP - 1) | UINT64_C(1) << (SIGSYS - 1));
+	uint64_t old = 0;
+
+	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, KERNEL_SIGSET);
+	return old;
+}
+
+static void restore_signals(uint64_t old)
+{
+	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, KERNEL_SIGSET);
+}
+
+/* Turns what the kernel says back into what the program had set. `d` was installed when it said so. */
+static void translate(struct sigaction *old, const struct disposition *d, uint8_t fate)
+{
+	if (!d)
+		return;
+	if (old->sa_sigaction == signal_trampoline)
+		old->sa_sigaction = (void (*)(int, siginfo_t *, void *))d->handler;
+	else if (fate == REPLACED || old->sa_handler != SIG_DFL ||
+		 !(old->sa_flags & SA_RESETHAND))
+		return; /* not ours, or not what the kernel left of ours */
+	if (!(d->flags & SA_SIGINFO))
+		old->sa_flags &= ~SA_SIGINFO;
+}
+
+/* As libc copies it: only the kernel's part of the mask is written. */
+static void copy_out(struct sigaction *to, const struct sigaction *from)
+{
+	to->sa_sigaction = from->sa_sigaction;
+	memcpy(&to->sa_mask, &from->sa_mask, KERNEL_SIGSET);
+	to->sa_flags = from->sa_flags;
+	to->sa_restorer = from->sa_restorer;
+}
+
+/* Signals that can have no handler of the program: libc or the kernel says what is wrong. */
+static bool is_refused(int signo)
+{
+	return signo < 1 || signo > SIGNAL_COUNT || signo == SIGKILL || signo == SIGSTOP ||
+	       signo == 32 || signo == 33; /* glibc's own: SIGCANCEL and SIGSETXID */
+}
+
+/* A vfork child, or one made by clone(CLONE_VM): its table of dispositions is not ours. */
+static bool is_guest(void)
+{
+	struct seg_header *header = segment_get();
+
+	return shim_self.in_vfork || (header && header->pid != sys_getpid());
+}
+
+/* It must not change the table: that is the parent's. */
+static int install_unseen(int signo, const struct sigaction *act, struct sigaction *oldact)
+{
+	struct sigaction was;
+	int ret = real()->sigaction(signo, act, &was);
+
+	if (ret == 0 && oldact) {
+		translate(&was, signal_disposition(signo), atomic_load(&table.fates[signo]));
+		copy_out(oldact, &was);
+	}
+	return ret;
+}
+
+int signal_install(int signo, const struct sigaction *act, struct sigaction *oldact)
+{
+	struct sigaction ours, was = { 0 };
+	struct disposition *installed = NULL, *last;
+	uint64_t mask;
+	uint8_t fate;
+	int ret;
+
+	if (is_refused(signo))
+		return real()->sigaction(signo, act, oldact);
+	if (is_guest())
+		return install_unseen(signo, act, oldact);
+	if (act) {
+		ours = *act;
+		if (act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN)
+			installed = intern_action(signo, act);
+	}
+	if (installed) {
+		ours.sa_sigaction = signal_trampoline;
+		ours.sa_flags |= SA_SIGINFO;
+	}
+	mask = block_signals();
+	last = atomic_load(&table.last[signo]);
+	fate = atomic_load(&table.fates[signo]);
+	/* Before the kernel: the trampoline may run from its word on. */
+	if (installed)
+		atomic_store_explicit(&table.last[signo], installed, memory_order_release);
+	ret = real()->sigaction(signo, act ? &ours : NULL, &was);
+	if (ret == 0 && act)
+		atomic_store(&table.fates[signo], installed ? CURRENT : REPLACED);
+	restore_signals(mask);
+	translate(&was, last, fate);
+	if (ret == 0 && act)
+		record_change(fate == CURRENT ? last : NULL, installed);
+	if (ret == 0 && oldact)
+		copy_out(oldact, &was);
+	return ret;
+}
+
+void signal_refresh(int signo)
+{
+	struct sigaction now;
+
+	if (is_refused(signo) || is_guest())
+		return;
+	if (signal_install(signo, NULL, &now) == 0 && now.sa_handler != SIG_DFL &&
+	    now.sa_handler != SIG_IGN)
+		signal_install(signo, &now, NULL);
+}

@@ -1,0 +1,129 @@
+/*
+ * What thunks do when the short path is not enough: the function is not known yet, or a handler is
+ * active. See thunk.h.
+ */
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "preload/finding.h"
+#include "preload/lookup.h"
+#include "preload/sys.h"
+#include "preload/thunk.h"
+
+#define ALLOCATOR_SLACK 0x4000 /* its static functions lie around the exported ones */
+
+/* In thunk-*.S. An entry leads to the thunk's own slow path until the function is known. */
+extern _Atomic(void *) thunk_real[THUNK_COUNT] __attribute__((visibility("hidden")));
+
+const struct thunk_info thunk_info[THUNK_COUNT] = {
+#define UNSAFE(name, way, why) [THUNK_##name] = { #name, THUNK_##way },
+#include "preload/unsafe.list"
+#undef UNSAFE
+};
+
+/* Set once the entry is: a bit per thunk. */
+static _Atomic uint64_t known[(THUNK_COUNT + 63) / 64];
+
+static bool is_known(uint32_t id)
+{
+	return atomic_load_explicit(&known[id / 64], memory_order_acquire) >> id % 64 & 1;
+}
+
+/* A name that this libc lacks: only a program that looked for it by name can come here. */
+static long absent(void)
+{
+	return 0;
+}
+
+static void *find(uint32_t id)
+{
+	void *function;
+
+	if (is_known(id))
+		return atomic_load_explicit(&thunk_real[id], memory_order_relaxed);
+	function = lookup_next(thunk_info[id].name);
+	if (!function)
+		function = (void *)absent;
+	atomic_store_explicit(&thunk_real[id], function, memory_order_relaxed);
+	atomic_fetch_or_explicit(&known[id / 64], UINT64_C(1) << id % 64, memory_order_release);
+	return function;
+}
+
+void thunk_allocator_range(uint64_t *low, uint64_t *high)
+{
+	static const uint16_t members[] = { THUNK_malloc, THUNK_free, THUNK_calloc, THUNK_realloc };
+
+	*low = UINT64_MAX;
+	*high = 0;
+	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
+		uint64_t at = (uint64_t)(uintptr_t)find(members[i]);
+
+		*low = at < *low ? at : *low;
+		*high = at > *high ? at : *high;
+	}
+	*low -= ALLOCATOR_SLACK;
+	*high += ALLOCATOR_SLACK;
+}
+
+static bool returns_to_us(uint32_t id)
+{
+	return thunk_info[id].way == THUNK_ALLOC || thunk_info[id].way == THUNK_LOCK;
+}
+
+static void record(uint32_t id, struct shim_frame *frame, const uint64_t *regs)
+{
+	struct finding_call call = {
+		.function = thunk_info[id].name,
+		.frame = frame,
+		.regs = regs,
+	};
+	uint64_t now;
+	uint32_t finding;
+	int saved_errno;
+
+	if (!shim_begin(&saved_errno))
+		return;
+	now = shim_now_ns();
+	if (thunk_info[id].way == THUNK_ALLOC)
+		call.flags |= SEG_FIND_ALLOC_CALL;
+	if (thunk_info[id].way == THUNK_LOCK)
+		call.flags |= SEG_FIND_LOCK_CALL;
+	finding = finding_record(&call, now);
+	if (returns_to_us(id))
+		trampoline_note_call(frame, finding, now);
+	shim_end(saved_errno);
+}
+
+/* A handler is left for a stack frame further out: the list forgets it before the jump. */
+static void jump(const uint64_t *regs)
+{
+	uintptr_t target = arch_jump_sp((const void *)regs[ARCH_REG_ARG0]);
+
+	if (target)
+		trampoline_active(target);
+}
+
+void *thunk_enter(uint32_t id, const uint64_t *regs)
+{
+	struct shim_frame *frame;
+
+	if (shim_self.frame && !shim_self.in_vfork) {
+		frame = trampoline_active((uintptr_t)regs);
+		if (frame && thunk_info[id].way == THUNK_JUMP)
+			jump(regs);
+		else if (frame)
+			record(id, frame, regs);
+	}
+	return find(id);
+}
+
+void thunk_leave(void)
+{
+	struct shim_frame *frame = shim_self.frame;
+	int saved_errno;
+
+	if (!frame || !frame->finding || !shim_begin(&saved_errno))
+		return;
+	trampoline_note_call(frame, 0, 0);
+	shim_end(saved_errno);
+}
