@@ -23,6 +23,8 @@ struct collector {
 
 static const struct source *const sources[] = {
 	&source_segments,
+	&source_locks,
+	&source_tasks,
 };
 
 int collect_fail(struct collect_error *error, int code, const char *object, const char *cause,
@@ -32,45 +34,6 @@ int collect_fail(struct collect_error *error, int code, const char *object, cons
 	snprintf(error->cause, sizeof(error->cause), "%s", cause);
 	snprintf(error->advice, sizeof(error->advice), "%s", advice);
 	return code;
-}
-
-void gather_done(struct gather *g)
-{
-	index_done(&g->processes);
-	index_done(&g->resources);
-	free(g->tombstones);
-	g->tombstones = NULL;
-}
-
-uint32_t gather_resource(struct gather *g, uint64_t dev, uint64_t ino, const char *path)
-{
-	static const char deleted[] = " (deleted)";
-	struct model *m = g->m;
-
-	for (uint32_t e = index_first(&g->resources, ino); e != UINT32_MAX;
-	     e = index_next(&g->resources, e)) {
-		struct model_resource *known = &m->resources.items[g->resources.entries[e].value];
-
-		if (known->dev != dev)
-			continue;
-		if (!known->path[0] && path[0])
-			known->path = model_string(m, path);
-		return g->resources.entries[e].value;
-	}
-	uint32_t i = model_add_resource(m);
-
-	if (i == MODEL_NONE)
-		return i;
-	struct model_resource *r = &m->resources.items[i];
-	size_t length = strlen(path), tail = strlen(deleted);
-
-	r->dev = dev;
-	r->ino = ino;
-	r->is_deleted = length > tail && !strcmp(path + length - tail, deleted);
-	r->path = r->is_deleted ? model_stringf(m, "%.*s", (int)(length - tail), path)
-				: model_string(m, path);
-	index_add(&g->resources, ino, i);
-	return i;
 }
 
 static uint64_t clock_ns(clockid_t clock)
@@ -110,13 +73,14 @@ int collector_open(const struct collect_options *options, struct collector **col
 		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
 	}
 	c->gather = (struct gather){.m = c->model, .proc = c->proc, .options = &c->options};
-	for (size_t i = 0; !r && i < sizeof(sources) / sizeof(sources[0]); i++)
+	for (size_t i = 0; !r && i < sizeof(sources) / sizeof(sources[0]); i++) {
 		r = sources[i]->collect(&c->gather, error);
+		set_time(c); /* after each: no record may be later than what is called now */
+	}
 	if (r) {
 		collector_close(c);
 		return r;
 	}
-	set_time(c);
 	if (c->model->out_of_memory)
 		model_note(c->model, "memory ran out: what is shown is incomplete");
 	*collector = c;

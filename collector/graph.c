@@ -95,7 +95,8 @@ static int compare_waiters(const void *x, const void *y, void *data)
 
 static bool is_visible(const struct model *m, uint32_t i)
 {
-	return i < m->locks.count && m->locks.items[i].evidence != EVIDENCE_STALE;
+	return i < m->locks.count && m->locks.items[i].evidence != EVIDENCE_STALE &&
+	       !m->locks.items[i].is_copy;
 }
 
 /* Where the chain of blockers ends: a hold, or a waiter whose own blocker is not known. */

@@ -3,17 +3,27 @@ noinst_LIBRARIES += collector/libcollector.a
 collector_libcollector_a_SOURCES = \
 	collector/analysis.c \
 	collector/collector.c \
+	collector/gather.c \
 	collector/graph.c \
 	collector/index.c \
 	collector/index.h \
+	collector/kernel_locks.c \
+	collector/kernel_locks.h \
+	collector/merge.c \
+	collector/merge.h \
+	collector/merge_match.c \
 	collector/model.c \
+	collector/owners.c \
+	collector/owners.h \
 	collector/proc.c \
 	collector/segment_model.c \
 	collector/segment_read.c \
 	collector/segment_story.c \
 	collector/session.c \
 	collector/source.h \
+	collector/source_locks.c \
 	collector/source_segments.c \
+	collector/source_tasks.c \
 	collector/analysis.h \
 	collector/analysis_calls.c \
 	collector/analysis_cycle.c \

@@ -39,16 +39,24 @@ struct source {
 	int (*collect)(struct gather *g, struct collect_error *error);
 };
 
-extern const struct source source_segments;
+extern const struct source source_segments, source_locks, source_tasks;
 
 /* Fills *error; returns `code`. */
 int collect_fail(struct collect_error *error, int code, const char *object, const char *cause,
 		 const char *advice);
 
+/* --- gather.c -------------------------------------------------------------------------------- */
+
 void gather_done(struct gather *g); /* frees its own; not the model, not the segments */
 
 /* The resource (dev as stat gives it), added if it is new; a path is taken if none was known. */
 uint32_t gather_resource(struct gather *g, uint64_t dev, uint64_t ino, const char *path);
+
+void gather_path(struct gather *g, uint32_t resource, const char *path); /* if none is known */
+
+/* The process that has this pid now, added if it is new; MODEL_NONE when it is gone (or a zombie,
+ * who holds nothing any more) or memory is out. */
+uint32_t gather_process(struct gather *g, pid_t pid);
 
 /* --- session.c ------------------------------------------------------------------------------- */
 
