@@ -10,16 +10,20 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
 
 # --- unit tests: one program, one file per module, one line each in suites.def ----------------
-UNIT_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(CUNIT_CFLAGS)
-UNIT_LIBS = $(CUNIT_LIBS) $(ELF_LIBS) $(DEMANGLE_LIBS)
+UNIT_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(CUNIT_CFLAGS) $(JSON_CFLAGS)
+UNIT_LIBS = $(CUNIT_LIBS) $(ELF_LIBS) $(JSON_LIBS) $(DEMANGLE_LIBS)
 if HAVE_CUNIT
 check_PROGRAMS += tests/unit/unit
 TESTS += tests/unit/unit
 endif
 tests_unit_unit_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_unit_LDADD = collector/libcollector.a $(UNIT_LIBS)
+tests_unit_unit_LDADD = cli/libcli.a collector/libcollector.a $(UNIT_LIBS)
 tests_unit_unit_SOURCES = \
 	tests/unit/main.c \
+	tests/unit/render_fixture.c \
+	tests/unit/render_fixture.h \
+	tests/unit/render_json.c \
+	tests/unit/render_text.c \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h
@@ -70,6 +74,29 @@ check_PROGRAMS += tests/victims/cxx
 tests_victims_cxx_SOURCES = tests/victims/cxx.cc
 endif
 
+# --- transparency: tables of calls that must not differ under the shim ----------------------------
+check_PROGRAMS += \
+	tests/transparency/fcntl \
+	tests/transparency/functions \
+	tests/transparency/functions-fortified \
+	tests/transparency/interrupt \
+	tests/transparency/invalid \
+	tests/transparency/limits \
+	tests/transparency/processes \
+	tests/transparency/signals
+EXTRA_DIST += tests/transparency/table.h
+tests_transparency_functions_fortified_SOURCES = tests/transparency/functions.c
+tests_transparency_functions_fortified_CPPFLAGS = $(AM_CPPFLAGS) -U_FORTIFY_SOURCE \
+	-D_FORTIFY_SOURCE=2
+tests_transparency_functions_fortified_CFLAGS = $(AM_CFLAGS) -O2
+if HAVE_STATIC_PIE
+check_PROGRAMS += tests/transparency/static-pie
+tests_transparency_static_pie_CFLAGS = $(AM_CFLAGS) -fPIE
+# Not libtool's -static: the whole program, without a loader.
+tests_transparency_static_pie_LDFLAGS = -static-pie
+tests_transparency_static_pie_LINK = $(CC) $(CFLAGS) $(tests_transparency_static_pie_LDFLAGS) -o $@
+endif
+
 # --- end to end ---------------------------------------------------------------------------------
 TEST_LIBRARY = \
 	tests/lib/__init__.py \
@@ -77,6 +104,7 @@ TEST_LIBRARY = \
 	tests/lib/proc.py \
 	tests/lib/tap.py
 E2E_TESTS = \
+	tests/e2e/transparency.py \
 	tests/e2e/victims.py
 EXTRA_DIST += $(TEST_LIBRARY) $(E2E_TESTS)
 TESTS += $(E2E_TESTS)
