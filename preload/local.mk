@@ -2,17 +2,27 @@
 pkglib_LTLIBRARIES += preload/liblockjam.la
 preload_liblockjam_la_SOURCES = \
 	preload/arch-offsets.h \
+	preload/descriptor.c \
+	preload/descriptor.h \
 	preload/finding.c \
 	preload/finding.h \
 	preload/init.c \
+	preload/lock.c \
+	preload/lock.h \
+	preload/lockset.c \
+	preload/lockset.h \
 	preload/lookup.c \
 	preload/lookup.h \
 	preload/module.c \
 	preload/process.c \
 	preload/process.h \
+	preload/range.c \
+	preload/range.h \
 	preload/real.c \
 	preload/real.def \
 	preload/real.h \
+	preload/resource.c \
+	preload/resource.h \
 	preload/segment.c \
 	preload/segment.h \
 	preload/segment_file.c \
@@ -27,6 +37,9 @@ preload_liblockjam_la_SOURCES = \
 	preload/thunk.h \
 	preload/trampoline.c \
 	preload/unsafe.def \
+	preload/wrap_fcntl.c \
+	preload/wrap_fd.c \
+	preload/wrap_flock.c \
 	preload/wrap_signal.c
 nodist_preload_liblockjam_la_SOURCES = preload/unsafe.list
 if ARCH_X86_64

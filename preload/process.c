@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "preload/arch-offsets.h"
+#include "preload/lockset.h"
 #include "preload/process.h"
 #include "preload/shim.h"
 #include "preload/sys.h"
@@ -38,6 +39,7 @@ void process_segment_created(struct seg_header *fresh, struct seg_header *parent
 	(void)fresh;
 	(void)parent;
 	(void)file;
+	lockset_reset();
 }
 
 int process_vfork_failed(int negative_errno)

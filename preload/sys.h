@@ -7,6 +7,8 @@
 #ifndef LOCKJAM_SYS_H
 #define LOCKJAM_SYS_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>

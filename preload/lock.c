@@ -1,0 +1,349 @@
+/* Lock requests: see lock.h. */
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "preload/descriptor.h"
+#include "preload/lock.h"
+#include "preload/resource.h"
+#include "preload/shim.h"
+#include "preload/sys.h"
+
+static const struct range whole_file = { 0, SEG_TO_EOF };
+
+/* --- what the request is about ---------------------------------------------------------------- */
+
+/*
+ * The description behind fd. What was noted for fd counts only if it was noted for this file; else
+ * fd may be new, or share a description that is known under another descriptor.
+ */
+static uint64_t find_ofd(const struct lock_call *call)
+{
+	uint64_t ofd = descriptor_ofd(call->fd);
+	uint32_t before = descriptor_resource(call->fd);
+
+	if (ofd && before == call->resource)
+		return ofd;
+	if (lockset_has_ofd()) {
+		uint64_t shared = lockset_find_ofd(call->resource, call->kind, call->fd);
+
+		if (shared)
+			return shared;
+	}
+	if (!ofd || before || descriptor_other(ofd, call->fd) < 0)
+		return descriptor_new_ofd();
+	return ofd;
+}
+
+static bool identify(struct lock_call *call)
+{
+	struct stat st;
+
+	if (sys_fstat(call->fd, &st) < 0)
+		return false;
+	call->resource = resource_of(&st, call->fd);
+	if (!call->resource)
+		return false;
+	if (call->kind != SEG_LOCK_POSIX) {
+		call->ofd = find_ofd(call);
+		descriptor_set_ofd(call->fd, call->ofd);
+	}
+	descriptor_set_resource(call->fd, call->resource);
+	return true;
+}
+
+/* For an unlock: the memory of the last lock through fd saves fstat. */
+static bool identify_held(struct lock_call *call)
+{
+	struct stat st;
+
+	call->resource = descriptor_resource(call->fd);
+	if (!call->resource && sys_fstat(call->fd, &st) == 0)
+		call->resource = resource_find(st.st_dev, st.st_ino);
+	if (!call->resource)
+		return false;
+	if (call->kind == SEG_LOCK_POSIX)
+		return true;
+	call->ofd = descriptor_ofd(call->fd);
+	if (!call->ofd && lockset_has_ofd())
+		call->ofd = lockset_find_ofd(call->resource, call->kind, call->fd);
+	return call->ofd != 0;
+}
+
+/* --- waits ------------------------------------------------------------------------------------ */
+
+static void fill(const struct lock_call *call, struct seg_lock *record)
+{
+	struct seg_header *header = segment_get();
+
+	record->kind = call->kind;
+	record->mode = call->mode;
+	record->resource = call->resource;
+	record->thread = segment_thread();
+	record->fd = call->fd;
+	record->request = atomic_fetch_add_explicit((_Atomic uint32_t *)&header->wait_counter, 1,
+						    memory_order_relaxed) + 1;
+	record->start = call->range.start;
+	record->end = call->range.end;
+	record->ofd = call->ofd;
+	record->stack = stack_capture();
+}
+
+static void set_wait(uint32_t slot)
+{
+	struct seg_thread *thread = segment_record(SEG_THREADS, segment_thread());
+
+	if (!thread)
+		return;
+	segment_open_record(&thread->seq);
+	thread->wait = slot;
+	segment_publish(&thread->seq);
+}
+
+static uint32_t current_wait(void)
+{
+	const struct seg_thread *thread = segment_record(SEG_THREADS, segment_thread());
+
+	return thread ? thread->wait : 0;
+}
+
+static void withdraw(uint32_t slot, int error)
+{
+	const struct seg_lock *record = segment_record(SEG_LOCKS, slot);
+
+	segment_event(SEG_EV_WITHDRAWN, record->mode, error, slot, record->start);
+	lockset_free(slot);
+}
+
+/*
+ * A wait that is on record while no handler is active was left by siglongjmp: the thread cannot
+ * be in two calls.
+ */
+static void forget_stale_wait(void)
+{
+	uint32_t slot = current_wait();
+	const struct seg_lock *record;
+
+	if (shim_likely(!slot) || shim_self.frame)
+		return;
+	record = segment_record(SEG_LOCKS, slot);
+	set_wait(0);
+	if (record && record->state == SEG_LOCK_WAITING && record->thread == segment_thread())
+		withdraw(slot, EINTR);
+}
+
+static void begin_wait(struct lock_call *call)
+{
+	uint8_t held = lockset_mode_of(call->resource, call->kind, call->ofd, call->range);
+	struct seg_lock *record;
+	uint64_t now;
+
+	call->slot = lockset_new(&record);
+	if (!call->slot)
+		return;
+	fill(call, record);
+	now = shim_now_ns();
+	record->state = SEG_LOCK_WAITING;
+	record->wait_since_ns = now;
+	if (held && held != call->mode)
+		record->flags |= SEG_LOCK_CONVERT;
+	segment_publish(&record->seq);
+	call->outer_wait = current_wait();
+	set_wait(call->slot);
+	segment_event_at(now, &(struct segment_event){ SEG_EV_WAIT, call->mode, 0, call->slot,
+						       call->range.start });
+}
+
+static void end_wait(struct lock_call *call)
+{
+	if (call->slot)
+		set_wait(call->outer_wait);
+}
+
+/* --- outcomes --------------------------------------------------------------------------------- */
+
+static void granted(struct lock_call *call)
+{
+	struct lockset_change change = { .verb = LOCKSET_GRANT };
+	uint64_t now = shim_now_ns();
+	struct seg_lock *record;
+
+	if (call->slot) {
+		record = segment_record(SEG_LOCKS, call->slot);
+		segment_open_record(&record->seq);
+		record->flags &= (uint8_t)~SEG_LOCK_CONVERT;
+	} else {
+		if (call->blocking || !identify(call))
+			return;
+		call->slot = lockset_new(&record);
+		if (!call->slot)
+			return;
+		fill(call, record);
+		record->wait_since_ns = now;
+	}
+	record->state = SEG_LOCK_HELD;
+	record->hold_since_ns = now;
+	segment_publish(&record->seq);
+	change.slot = call->slot;
+	lockset_submit(&change);
+	segment_event_at(now, &(struct segment_event){ SEG_EV_ACQUIRED, call->mode, 0, call->slot,
+						       call->range.start });
+}
+
+static struct lockset_change change_of(const struct lock_call *call, enum lockset_verb verb)
+{
+	return (struct lockset_change){
+		.verb = (uint8_t)verb,
+		.kind = call->kind,
+		.mode = call->mode,
+		.resource = call->resource,
+		.thread = segment_thread(),
+		.fd = call->fd,
+		.range = call->range,
+		.ofd = call->ofd,
+	};
+}
+
+static void release(struct lock_call *call)
+{
+	struct lockset_change change = change_of(call, LOCKSET_RELEASE);
+
+	change.undo = &call->undo;
+	lockset_submit(&change);
+	segment_event(SEG_EV_RELEASED, 0, call->kind, call->resource, call->range.start);
+}
+
+/*
+ * A request that does not wait was refused: somebody else has it. flock's conversion gives the
+ * old lock up before it looks for conflicts, so a refusal leaves the owner with nothing.
+ */
+static void refused(struct lock_call *call, int error)
+{
+	struct lockset_change change;
+
+	if (!identify(call))
+		return;
+	if (call->kind == SEG_LOCK_FLOCK && lockset_has_ofd()) {
+		change = change_of(call, LOCKSET_RELEASE);
+		lockset_submit(&change);
+	}
+	change = change_of(call, LOCKSET_REFUSED);
+	change.now_ns = shim_now_ns();
+	change.stack = stack_capture();
+	lockset_submit(&change);
+	segment_event_at(change.now_ns,
+			 &(struct segment_event){ SEG_EV_REFUSED, call->mode, error, change.slot,
+						  call->range.start });
+}
+
+static bool is_refusal(int error)
+{
+	return error == EAGAIN || error == EACCES;
+}
+
+/* --- the wrappers' side ------------------------------------------------------------------------ */
+
+bool lock_begin(struct lock_call *call)
+{
+	int saved_errno;
+
+	if (call->kind == SEG_LOCK_FLOCK)
+		call->range = whole_file;
+	call->slot = 0;
+	call->undo.count = 0;
+	if (call->mode && !call->blocking)
+		return shim_self.in_vfork == 0;
+	if (!shim_begin(&saved_errno))
+		return false;
+	forget_stale_wait();
+	if (!call->mode) {
+		if (identify_held(call))
+			release(call);
+	} else if (identify(call)) {
+		/* The old mode is gone as soon as flock waits, see refused(). */
+		if (call->kind == SEG_LOCK_FLOCK && lockset_has_ofd() &&
+		    lockset_mode_of(call->resource, call->kind, call->ofd, call->range) ==
+			    3 - call->mode)
+			release(call);
+		begin_wait(call);
+	}
+	shim_end(saved_errno);
+	return true;
+}
+
+void lock_end(struct lock_call *call, int error)
+{
+	int saved_errno;
+
+	if ((!call->mode && !error) || !shim_begin(&saved_errno))
+		return;
+	if (call->blocking)
+		end_wait(call);
+	if (call->mode && error == 0)
+		granted(call);
+	else if (call->slot)
+		withdraw(call->slot, error);
+	else if (call->mode && !call->blocking && is_refusal(error))
+		refused(call, error);
+	if (error && call->undo.count && !(call->mode && error == EINTR))
+		lockset_restore(&call->undo);
+	shim_end(saved_errno);
+}
+
+void lock_cancelled(struct lock_call *call)
+{
+	lock_end(call, EINTR);
+}
+
+/* --- close ------------------------------------------------------------------------------------- */
+
+bool lock_close_matters(int fd)
+{
+	if (shim_likely(fd >= descriptor_limit() && !lockset_has_posix()))
+		return false;
+	return !shim_self.in_vfork && (lockset_has_posix() || lockset_has_ofd() ||
+				       lockset_has_polling() || descriptor_ofd(fd));
+}
+
+static void drop_posix(int fd)
+{
+	struct lockset_change change = { .verb = LOCKSET_DROP_POSIX, .kind = SEG_LOCK_POSIX };
+	struct stat st;
+
+	if (sys_fstat(fd, &st) < 0)
+		return;
+	change.resource = resource_find(st.st_dev, st.st_ino);
+	change.now_ns = shim_now_ns();
+	if (change.resource)
+		lockset_submit(&change);
+}
+
+static void drop_ofd(int fd)
+{
+	struct lockset_change change = { .verb = LOCKSET_DROP_OFD };
+
+	change.ofd = descriptor_ofd(fd);
+	change.resource = descriptor_resource(fd);
+	change.now_ns = shim_now_ns();
+	if (change.ofd && change.resource && descriptor_other(change.ofd, fd) < 0)
+		lockset_submit(&change);
+}
+
+void lock_close(int fd)
+{
+	struct lockset_change change = { .verb = LOCKSET_END_POLLING, .fd = fd };
+	int saved_errno;
+
+	/* Without a segment this process has recorded nothing that a close could end. */
+	if (segment_get() && shim_begin(&saved_errno)) {
+		change.resource = descriptor_resource(fd);
+		if (lockset_has_polling() && change.resource)
+			lockset_submit(&change);
+		if (lockset_has_posix())
+			drop_posix(fd);
+		if (lockset_has_ofd())
+			drop_ofd(fd);
+		shim_end(saved_errno);
+	}
+	if (!shim_self.in_vfork)
+		descriptor_closed(fd);
+}

@@ -1,0 +1,81 @@
+/*
+ * The set of locks that this process holds, waits for or polls: the records of SEG_LOCKS and
+ * which of them belong to a resource. Only inside a bracket; async-signal-safe.
+ *
+ * Changes of the set are applied by whoever has its try-lock, for a few dozen instructions. Who
+ * does not get it (another thread is at it, or this is a handler that interrupted the owner)
+ * leaves the change in a short queue, which the owner empties before and after it lets go. So
+ * nobody ever waits, and a change is lost only when the queue is full (counted).
+ */
+#ifndef LOCKJAM_LOCKSET_H
+#define LOCKJAM_LOCKSET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "preload/range.h"
+#include "preload/segment.h"
+
+/* What a change took away, so that it can be put back if the real call fails. */
+#define LOCKSET_UNDO 4
+struct lockset_undo {
+	uint32_t count;
+	struct seg_lock removed[LOCKSET_UNDO];
+};
+
+enum lockset_verb {
+	LOCKSET_GRANT = 1,   /* record `slot` is held now: the owner's other holds give way to it */
+	LOCKSET_RELEASE,     /* explicit unlock of a range */
+	LOCKSET_DROP_POSIX,  /* a descriptor of the file was closed: all POSIX locks on it go */
+	LOCKSET_DROP_OFD,    /* the last descriptor of a description was closed */
+	LOCKSET_REFUSED,     /* a request without waiting was refused: polling */
+	LOCKSET_END_POLLING, /* of all threads through `fd` */
+};
+
+struct lockset_change {
+	uint8_t verb; /* enum lockset_verb */
+	uint8_t kind;
+	uint8_t mode;
+	uint32_t resource;
+	uint32_t slot;
+	uint32_t thread;
+	uint32_t stack;
+	int32_t fd;
+	struct range range;
+	uint64_t ofd;
+	uint64_t now_ns;
+	struct lockset_undo *undo; /* may be NULL; count stays 0 if the change was queued */
+};
+
+/* Applies or queues. */
+void lockset_submit(const struct lockset_change *change);
+
+/* A free record, open (seq odd, state still SEG_LOCK_FREE): fill it and segment_publish(). */
+uint32_t lockset_new(struct seg_lock **record);
+/* Gives a record back that is not in the set (a wait that ended without a grant). */
+void lockset_free(uint32_t slot);
+
+/* Puts removed holds back: the unlock failed. */
+void lockset_restore(const struct lockset_undo *undo);
+
+/*
+ * The description that holds a lock of `kind` on the resource through a descriptor that shares
+ * it with `fd` (kcmp), or 0. For descriptors whose history is not known.
+ */
+uint64_t lockset_find_ofd(uint32_t resource, uint8_t kind, int fd);
+
+/* The mode that the owner holds on all or part of the range, 0 if none. */
+uint8_t lockset_mode_of(uint32_t resource, uint8_t kind, uint64_t ofd, struct range range);
+
+/* Counters of held POSIX locks, held OFD and flock locks, and pollers: the wrappers' quick test. */
+bool lockset_has_posix(void);
+bool lockset_has_ofd(void);
+bool lockset_has_polling(void);
+
+/* Marks all OFD and flock holds as shared with a child that is about to be forked. */
+void lockset_mark_shared(void);
+
+/* A new segment: the set is empty. */
+void lockset_reset(void);
+
+#endif

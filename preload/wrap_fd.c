@@ -1,0 +1,104 @@
+/*
+ * What makes and closes descriptors. A close drops the POSIX locks of its file, whichever
+ * descriptor it is, and the flock and OFD locks of the last descriptor of their description.
+ * Usually there are none: then all this costs is a test.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "preload/descriptor.h"
+#include "preload/lock.h"
+#include "preload/real.h"
+#include "preload/shim.h"
+#include "preload/sys.h"
+
+/* errno and the order of things are the program's: what is dropped is recorded first. */
+static void closing(int fd)
+{
+	if (shim_unlikely(lock_close_matters(fd)))
+		lock_close(fd);
+}
+
+/* Above the highest descriptor that was noted POSIX locks can still hang on any. */
+static void closing_range(unsigned int first, unsigned int last)
+{
+	unsigned int limit = (unsigned int)descriptor_limit();
+
+	if (last >= limit && !limit)
+		return;
+	if (last >= limit)
+		last = limit - 1;
+	for (unsigned int fd = first; fd <= last; fd++)
+		closing((int)fd);
+}
+
+SHIM_EXPORT int close(int fd)
+{
+	closing(fd);
+	return real()->close(fd);
+}
+
+SHIM_EXPORT int close_range(unsigned int first, unsigned int last, int flags)
+{
+	if (!real()->close_range) {
+		errno = ENOSYS;
+		return -1;
+	}
+	if (first <= last && flags == 0)
+		closing_range(first, last);
+	return real()->close_range(first, last, flags);
+}
+
+SHIM_EXPORT void closefrom(int first)
+{
+	closing_range(first > 0 ? (unsigned int)first : 0, ~0U);
+	if (real()->closefrom)
+		real()->closefrom(first);
+}
+
+SHIM_EXPORT int fclose(FILE *stream)
+{
+	if (stream && shim_unlikely(lockset_has_posix() || lockset_has_ofd()))
+		closing(fileno_unlocked(stream));
+	return real()->fclose(stream);
+}
+
+SHIM_EXPORT int dup(int fd)
+{
+	int result = real()->dup(fd);
+
+	if (result >= 0 && !shim_self.in_vfork)
+		descriptor_duplicated(fd, result);
+	return result;
+}
+
+/* dup2 closes `to` unless it fails: a `from` that is not open leaves `to` alone. */
+static bool replaces(int from, int to)
+{
+	return from != to && lock_close_matters(to) && sys2(SYS_fcntl, from, F_GETFD) >= 0;
+}
+
+SHIM_EXPORT int dup2(int from, int to)
+{
+	int result;
+
+	if (shim_unlikely(replaces(from, to)))
+		lock_close(to);
+	result = real()->dup2(from, to);
+	if (result >= 0 && !shim_self.in_vfork)
+		descriptor_duplicated(from, to);
+	return result;
+}
+
+SHIM_EXPORT int dup3(int from, int to, int flags)
+{
+	int result;
+
+	if (shim_unlikely((flags & ~O_CLOEXEC) == 0 && replaces(from, to)))
+		lock_close(to);
+	result = real()->dup3(from, to, flags);
+	if (result >= 0 && !shim_self.in_vfork)
+		descriptor_duplicated(from, to);
+	return result;
+}
