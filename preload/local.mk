@@ -37,6 +37,7 @@ preload_liblockjam_la_SOURCES = \
 	preload/thunk.h \
 	preload/trampoline.c \
 	preload/unsafe.def \
+	preload/wrap.h \
 	preload/wrap_fcntl.c \
 	preload/wrap_fd.c \
 	preload/wrap_flock.c \

@@ -9,6 +9,7 @@
 #include "preload/lookup.h"
 #include "preload/sys.h"
 #include "preload/thunk.h"
+#include "preload/wrap.h"
 
 #define ALLOCATOR_SLACK 0x4000 /* its static functions lie around the exported ones */
 
@@ -35,13 +36,21 @@ static long absent(void)
 	return 0;
 }
 
+/* What the shim also wraps in C stands between the thunk and libc. */
+static void *own_wrapper(uint32_t id)
+{
+	return id == THUNK_fclose ? (void *)wrap_fclose : NULL;
+}
+
 static void *find(uint32_t id)
 {
 	void *function;
 
 	if (is_known(id))
 		return atomic_load_explicit(&thunk_real[id], memory_order_relaxed);
-	function = lookup_next(thunk_info[id].name);
+	function = own_wrapper(id);
+	if (!function)
+		function = lookup_next(thunk_info[id].name);
 	if (!function)
 		function = (void *)absent;
 	atomic_store_explicit(&thunk_real[id], function, memory_order_relaxed);

@@ -12,6 +12,7 @@
 #include "preload/real.h"
 #include "preload/shim.h"
 #include "preload/sys.h"
+#include "preload/wrap.h"
 
 /* errno and the order of things are the program's: what is dropped is recorded first. */
 static void closing(int fd)
@@ -57,7 +58,7 @@ SHIM_EXPORT void closefrom(int first)
 		real()->closefrom(first);
 }
 
-SHIM_EXPORT int fclose(FILE *stream)
+int wrap_fclose(FILE *stream)
 {
 	if (stream && shim_unlikely(lockset_has_posix() || lockset_has_ofd()))
 		closing(fileno_unlocked(stream));

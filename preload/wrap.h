@@ -1,0 +1,11 @@
+/*
+ * Wrappers in C that a thunk of unsafe.def leads to: the thunk has the exported name.
+ */
+#ifndef LOCKJAM_WRAP_H
+#define LOCKJAM_WRAP_H
+
+#include <stdio.h>
+
+int wrap_fclose(FILE *stream) __attribute__((visibility("hidden")));
+
+#endif
