@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/select.h"
 #include "collector/source.h"
 
 struct collector {
@@ -77,6 +78,8 @@ int collector_open(const struct collect_options *options, struct collector **col
 		r = sources[i]->collect(&c->gather, error);
 		set_time(c); /* after each: no record may be later than what is called now */
 	}
+	if (!r)
+		r = select_targets(&c->gather, error);
 	if (r) {
 		collector_close(c);
 		return r;

@@ -19,6 +19,9 @@ collector_libcollector_a_SOURCES = \
 	collector/segment_model.c \
 	collector/segment_read.c \
 	collector/segment_story.c \
+	collector/select.c \
+	collector/select.h \
+	collector/select_reduce.c \
 	collector/session.c \
 	collector/source.h \
 	collector/source_locks.c \
