@@ -15,7 +15,7 @@
 /* Its slow path is also what its entry of the table points to until the function is known. */
 .macro THUNK name, way
 	.text
-	.p2align 4
+	.p2align 5
 	.globl	\name
 	.type	\name, @function
 \name:
