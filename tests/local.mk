@@ -102,8 +102,11 @@ TEST_LIBRARY = \
 	tests/lib/__init__.py \
 	tests/lib/case.py \
 	tests/lib/proc.py \
-	tests/lib/tap.py
+	tests/lib/tap.py \
+	tests/lib/views.py
 E2E_TESTS = \
+	tests/e2e/handlers.py \
+	tests/e2e/locks.py \
 	tests/e2e/transparency.py \
 	tests/e2e/victims.py
 EXTRA_DIST += $(TEST_LIBRARY) $(E2E_TESTS)

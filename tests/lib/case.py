@@ -59,10 +59,11 @@ def wait_until(predicate, what, seconds=20):
 class Victim:
     """A process that prints `ready` when it is in its state and ends when its stdin is closed."""
 
-    def __init__(self, process):
+    def __init__(self, process, is_run):
         self.process = process
-        self.pid = process.pid
+        self.pid = process.pid  # of the victim itself, also below `lockjam run`, once it is ready
         self.said = []  # lines before `ready`
+        self._is_run = is_run
 
     def line(self):
         """The next line of its output without the newline; fails at its end."""
@@ -75,6 +76,8 @@ class Victim:
         while True:
             text = self.line()
             if text == "ready":
+                if self._is_run:
+                    self.pid = proc.children(self.process.pid)[0]
                 return self
             self.said.append(text)
 
@@ -91,9 +94,16 @@ class Victim:
         return self.process.wait()
 
     def kill(self):
-        """SIGKILL, and reaped."""
+        """SIGKILL to the victim; the exit status of what was started, reaped."""
         os.kill(self.pid, signal.SIGKILL)
         return self.process.wait()
+
+    def kill_all(self):
+        """SIGKILL to its descendants first, so that nobody is granted anything on the way."""
+        for pid in reversed(proc.descendants(self.pid)):
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda p=pid: proc.state(p) in (None, "Z", "X"), "death of a child")
+        return self.kill()
 
 
 class Case:
@@ -105,6 +115,7 @@ class Case:
         self.dir = tempfile.mkdtemp(prefix="lockjam test ", dir=base)
         self.session = os.path.join(self.dir, "a session")
         self._known = set(proc.children(os.getpid()))
+        self._started = []
 
     def path(self, name):
         """A path in the test's directory."""
@@ -127,9 +138,11 @@ class Case:
         if shim == "run":
             argv = [LOCKJAM, "run", "-o", self.session, "--"] + argv
         options.setdefault("stderr", sys.stdout if options.pop("noisy", False) else None)
-        return Victim(subprocess.Popen(
+        process = subprocess.Popen(
             argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.dir,
-            start_new_session=True, **options))
+            start_new_session=True, **options)
+        self._started.append(process)
+        return Victim(process, shim == "run")
 
     def victim(self, name, *arguments, shim="run", **options):
         """A program of tests/victims, ready."""
@@ -177,6 +190,9 @@ class Case:
                 break
             for pid in left:
                 _end(pid)
+        for process in self._started:
+            process.stdin.close()
+            process.stdout.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
 

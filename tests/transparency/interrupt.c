@@ -183,14 +183,15 @@ static void cancel_all(void *(*body)(void *), size_t kind_count)
 		while (!(tid = __atomic_load_n(&thread_id, __ATOMIC_ACQUIRE)))
 			table_pause();
 		table_await_blocked(getpid(), tid, kinds[i].number);
-		show("cancel %d\n", pthread_cancel(thread));
+		int cancelled = pthread_cancel(thread);
 		if (kinds[i].wait == wait_flock) { /* no cancellation point: it must be granted */
 			kill(holder, SIGKILL);
 			waitpid(holder, NULL, 0);
 			holder = 0;
 		}
-		show("join %d\n", pthread_join(thread, &result));
-		show("cancelled %d\n", result == PTHREAD_CANCELED);
+		int joined = pthread_join(thread, &result);
+		show("cancel %d join %d cancelled %d\n", cancelled, joined,
+		     result == PTHREAD_CANCELED);
 	}
 	if (holder) {
 		kill(holder, SIGKILL);
@@ -198,12 +199,12 @@ static void cancel_all(void *(*body)(void *), size_t kind_count)
 	}
 }
 
-static void cancelled(void)
+static void cancel_deferred(void)
 {
 	cancel_all(wait_in_thread, 3);
 }
 
-static void cancelled_at_once(void)
+static void cancel_at_once(void)
 {
 	cancel_all(wait_async, 2);
 }
@@ -239,8 +240,8 @@ static const struct table_case cases[] = {
 	{ "SA_RESTART", restarted },
 	{ "killed while waiting", killed },
 	{ "stopped while waiting", stopped },
-	{ "pthread_cancel", cancelled },
-	{ "asynchronous pthread_cancel", cancelled_at_once },
+	{ "pthread_cancel", cancel_deferred },
+	{ "asynchronous pthread_cancel", cancel_at_once },
 	{ "EDEADLK", deadlock },
 	{ NULL, NULL },
 };

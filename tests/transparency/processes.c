@@ -184,9 +184,10 @@ static void spawned(void)
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addclose(&actions, 0);
-	show("spawn %d\n", posix_spawn(&child, "/proc/self/exe", &actions, &attributes, arguments,
-				       environ));
+	int spawned_error = posix_spawn(&child, "/proc/self/exe", &actions, &attributes, arguments,
+					environ);
 	table_reap("spawned", child);
+	show("spawn %d\n", spawned_error);
 	show("spawn %d\n", posix_spawn(&child, "/nowhere", NULL, NULL, arguments, environ));
 	show("spawnp %d\n", posix_spawnp(&child, "no-such-program", NULL, NULL, arguments, environ));
 	show_dispositions("parent");

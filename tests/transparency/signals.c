@@ -341,8 +341,9 @@ static void exit_in_handler(void)
 	void *result = NULL;
 
 	install(SIGUSR1, thread_exit, 0, 0);
-	show("create %d\n", pthread_create(&thread, NULL, run_thread, NULL));
-	show("join %d\n", pthread_join(thread, &result));
+	int created = pthread_create(&thread, NULL, run_thread, NULL);
+	int joined = pthread_join(thread, &result);
+	show("create %d join %d\n", created, joined);
 	show("result %ld\n", (long)result);
 }
 

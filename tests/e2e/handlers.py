@@ -1,0 +1,213 @@
+"""The victims with signal handlers through `run`, `report`, `signals` and `graph`: what is found,
+with which stack, alive and dead; and the innocent twins, in which nothing may be found."""
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import tap, views  # noqa: E402
+
+FUNCTIONS = ("printf", "fprintf", "puts", "fputs", "fwrite", "fflush", "syslog", "exit",
+             "localtime", "pthread_mutex_lock", "malloc", "calloc", "realloc", "free", "memalign")
+ALLOCATOR = re.compile(r"^(_int_|__libc_)?(malloc|free|calloc|realloc|unlink_chunk)|"
+                       r"^(malloc|unlink|sysmalloc|systrim|alloc_perturb|tcache|checked)|"
+                       r"^_?_?(int_)?(malloc|free)")
+
+
+def only_finding(view, kind):
+    found = views.findings(view)
+    assert [f["kind"] for f in found] == [kind], [(f["kind"], f["headline"]) for f in found]
+    return found[0]
+
+
+def stack_of(finding):
+    """Names of the frames of the call in the handler."""
+    assert finding["stacks"], finding
+    return views.functions(finding["stacks"][0]["frames"])
+
+
+def check_stack(names, wanted):
+    assert views.is_subsequence(wanted, names), f"{names}\nexpected {wanted}"
+
+
+def same_when_dead(case, victim, kind):
+    """The finding of a live process, and of the same process killed: frames must be equal."""
+    alive = views.findings(case.json("report"), kind)
+    victim.kill_all()
+    dead = views.findings(case.json("report"), kind)
+    assert len(alive) == len(dead) >= 1, (alive, dead)
+    for before, after in zip(alive, dead):
+        frames = [[s["frames"] for s in f["stacks"]][0] for f in (before, after)]
+        assert frames[0] == frames[1], "\n".join(str(views.functions(f)) for f in frames)
+    return dead[0]
+
+
+def add_reentered(name):
+    @tap.test(f"{name}: the allocator was interrupted and called again")
+    def _(case):
+        victim = case.victim(name)
+        finding = only_finding(case.json("report"), "heap-reentered")
+        assert finding["severity"] == "error" and finding["pids"] == [victim.pid], finding
+        names = stack_of(finding)
+        check_stack(names, ["malloc", "xmalloc", "on_alarm", "<signal>", "churn", "main"])
+        inner = names[names.index("<signal>") + 1]
+        assert ALLOCATOR.match(inner), f"{inner} is not of the allocator: {names}"
+        assert case.lockjam("report", "-o", case.session).returncode == 1
+        same_when_dead(case, victim, "heap-reentered")
+
+
+add_reentered("heap-single")
+add_reentered("heap-single-nopie")
+
+
+@tap.test("heap-threaded: the thread waits for itself, its waiter for it")
+def _(case):
+    victim = case.victim("heap-threaded")
+    waiter = int(victim.word("waiter"))
+    view = case.json("report")
+    finding = views.findings(view, "deadlock-heap")[0]
+    assert finding["severity"] == "error" and finding["pids"] == [victim.pid], finding
+    wanted = ["malloc", "xzmalloc", "on_alarm", "<signal>", "churn", "main"]
+    check_stack(stack_of(finding), wanted)
+    assert [w["pid"] for w in views.parties(view, "waiters")] == [waiter], view["locks"]
+    now = [b for b in view["backtraces"] if b["pid"] == victim.pid and b["of"] == "now"]
+    check_stack(views.functions(now[0]["frames"]), wanted)
+
+    text = case.lockjam("graph", "-o", case.session, status=(1,)).stdout
+    assert ("holds", victim.pid, "WRITE", "lock") in views.lines(text), text
+    assert ("waits", waiter, "WRITE", "lock") in views.lines(text), text
+    assert text.startswith("DEADLOCK"), text
+    assert re.search(r"^ #\d+ 0x[0-9a-f]+ in on_alarm \(signo=14, .*\) at .*heap-threaded\.c:\d+$",
+                     text, re.M), text
+    assert re.search(r"^ #\d+ <signal handler called>$", text, re.M), text
+
+    before = stack_of(finding)
+    os.kill(waiter, 9)
+    victim.kill_all()
+    dead = case.json("report")
+    finding = views.findings(dead, "deadlock-heap")
+    assert finding, [f["headline"] for f in dead["findings"]]
+    assert stack_of(finding[0]) == before, (stack_of(finding[0]), before)
+    assert [h["pid"] for h in views.parties(dead, "holders")] == [victim.pid], dead["locks"]
+
+
+def add_call(function):
+    @tap.test(f"{function} in a handler")
+    def _(case):
+        victim = case.victim("handler-calls", function)
+        view = case.json("report")
+        finding = only_finding(view, "unsafe-call-in-handler")
+        assert function in finding["headline"], finding["headline"]
+        assert finding["severity"] == "warning" and finding["count"] == 1, finding
+        check_stack(stack_of(finding), [function, "on_alarm", "<signal>", "crunch", "main"])
+        assert case.lockjam("report", "-o", case.session).returncode == 1
+
+        (handler,) = [h for h in case.json("signals")["handlers"] if h["signal"] == "SIGALRM"]
+        assert handler["function"] == "on_alarm", handler
+        assert (handler["deliveries"], handler["current"]) == (1, True), handler
+        calls = {c["function"]: c["count"] for c in handler["calls"]}
+        assert calls.get(function) == 1, calls
+        same_when_dead(case, victim, "unsafe-call-in-handler")
+
+
+for _function in FUNCTIONS:
+    add_call(_function)
+
+
+def add_innocent(name):
+    @tap.test(f"{name}: nothing is found")
+    def _(case):
+        victim = case.victim(name)
+        for command in ("report", "graph"):
+            view = case.json(command, status=(0,))
+            assert not view["findings"], view["findings"]
+        assert victim.finish() == 0
+        assert not case.json("report", status=(0,))["findings"]
+
+
+for _name in ("handler-safe", "outside-handlers"):
+    add_innocent(_name)
+
+
+@tap.test("signals: flags and deliveries of a handler, in JSON and in text")
+def _(case):
+    case.victim("handler-safe")
+    (handler,) = case.json("signals")["handlers"]
+    assert handler["signal"] == "SIGALRM" and handler["function"] == "on_alarm", handler
+    assert "SA_RESTART" in handler["flags"] and "SA_SIGINFO" in handler["flags"], handler
+    assert handler["deliveries"] >= 100 and handler["by_user"] == 0, handler
+    assert handler["calls"] == [], handler
+    text = case.text("signals")
+    assert "SIGALRM" in text and "on_alarm" in text and "SA_RESTART" in text, text
+
+
+@tap.test("a handler on an alternate stack: the stack goes on where it was interrupted")
+def _(case):
+    victim = case.victim("altstack")
+    finding = only_finding(case.json("report"), "unsafe-call-in-handler")
+    check_stack(stack_of(finding), ["malloc", "on_alarm", "<signal>", "crunch", "main"])
+    same_when_dead(case, victim, "unsafe-call-in-handler")
+
+
+@tap.test("nested handlers: each call belongs to its own handler")
+def _(case):
+    victim = case.victim("nested")
+    view = case.json("report")
+    stacks = {stack_of(f)[0]: stack_of(f) for f in views.findings(view)}
+    assert sorted(stacks) == ["malloc", "puts"], stacks
+    check_stack(stacks["malloc"],
+                ["malloc", "on_usr1", "<signal>", "on_alarm", "<signal>", "crunch", "main"])
+    check_stack(stacks["puts"], ["puts", "on_alarm", "<signal>", "crunch", "main"])
+    depth = {h["signal"]: h["max_depth"] for h in case.json("signals")["handlers"]}
+    assert depth == {"SIGALRM": 1, "SIGUSR1": 2}, depth
+    same_when_dead(case, victim, "unsafe-call-in-handler")
+
+
+@tap.test("siglongjmp out of nested handlers leaves no handler behind")
+def _(case):
+    case.victim("longjmp-out")
+    view = case.json("report")
+    finding = only_finding(view, "unsafe-call-in-handler")
+    assert finding["count"] == 1, finding
+    check_stack(stack_of(finding), ["malloc", "on_usr2", "<signal>", "main"])
+    deliveries = {h["signal"]: h["deliveries"] for h in case.json("signals")["handlers"]}
+    assert deliveries == {"SIGALRM": 20, "SIGUSR1": 20, "SIGUSR2": 1}, deliveries
+
+
+@tap.test("optimised code: inlined frames, file and line, enum flags by name")
+def _(case):
+    victim = case.victim("inlined")
+    view = case.json("report")
+    (holder,) = views.parties(view, "holders")
+    check_stack(views.functions(holder["stack"]), ["mailbox_lock", "mailbox_open", "main"])
+    inlined = [f for f in holder["stack"] if f["function"] == "mailbox_lock"]
+    assert inlined[0]["kind"] == "inline" and inlined[0]["address"] is None, inlined
+    assert inlined[0]["file"].endswith("inlined.c") and inlined[0]["line"] > 0, inlined
+
+    finding = only_finding(view, "unsafe-call-in-handler")
+    check_stack(stack_of(finding),
+                ["malloc", "xzmalloc", "index_tellexpunge", "idle_update", "idle_handler",
+                 "<signal>", "crunch", "main"])
+    update = [f for f in finding["stacks"][0]["frames"] if f["function"] == "idle_update"][0]
+    assert update["arguments"] == "flags=(IDLE_MAILBOX | IDLE_ALERT)", update
+    text = case.text("report")
+    assert "idle_update (flags=(IDLE_MAILBOX | IDLE_ALERT)) at " in text, text
+    assert re.search(r"#\d+ index_tellexpunge \(", text), text
+    same_when_dead(case, victim, "unsafe-call-in-handler")
+
+
+@tap.test("C++: demangled names")
+def _(case):
+    victim = case.victim("cxx")
+    view = case.json("report")
+    (holder,) = views.parties(view, "holders")
+    names = views.functions(holder["stack"])
+    assert any(n.startswith("mail::Store::lock") for n in names), names
+    finding = only_finding(view, "unsafe-call-in-handler")
+    names = stack_of(finding)
+    assert names[0] == "malloc" and any(n.startswith("operator new") for n in names), names
+    same_when_dead(case, victim, "unsafe-call-in-handler")
+
+
+if __name__ == "__main__":
+    tap.main()
