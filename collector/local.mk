@@ -28,6 +28,21 @@ collector_libcollector_a_SOURCES = \
 	collector/source_segments.c \
 	collector/source_tasks.c \
 	collector/analysis.h \
+	collector/arch.h \
+	collector/classify.c \
+	collector/image.c \
+	collector/image.h \
+	collector/module.c \
+	collector/module.h \
+	collector/stack.c \
+	collector/stack_live.c \
+	collector/stack_live.h \
+	collector/symbol.c \
+	collector/symbol.h \
+	collector/symtab.c \
+	collector/symtab.h \
+	collector/unwind.c \
+	collector/unwind.h \
 	collector/analysis_calls.c \
 	collector/analysis_cycle.c \
 	collector/analysis_detect.h \
@@ -43,4 +58,10 @@ collector_libcollector_a_SOURCES = \
 	collector/segment_read.h \
 	collector/stack.h \
 	preload/segment.h
+if ARCH_X86_64
+collector_libcollector_a_SOURCES += collector/arch-x86_64.c
+endif
+if ARCH_AARCH64
+collector_libcollector_a_SOURCES += collector/arch-aarch64.c
+endif
 collector_libcollector_a_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)

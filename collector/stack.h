@@ -26,6 +26,12 @@ struct stacks *stacks_new(struct model *m, const struct proc *proc, struct segme
 			  uint32_t segment_count, const char *sysroot, uint32_t max_frames);
 void stacks_free(struct stacks *s);
 
+/* Where separate debug information is looked for (libdwfl's syntax), before the first stack is
+ * resolved. For tests. 0 or -ENOMEM. */
+int stacks_set_debug_path(struct stacks *s, const char *path);
+
+struct model *stacks_model(struct stacks *s);
+
 /* See collector_resolve() and collector_thread_stack(). */
 int stacks_resolve(struct stacks *s, uint32_t stack);
 uint32_t stacks_thread(struct stacks *s, uint32_t thread);

@@ -1,0 +1,47 @@
+#include "config.h"
+
+#include "collector/arch.h"
+
+#include <string.h>
+
+bool arch_frame_pointer_offset(const uint8_t *code, size_t size, uint64_t *offset)
+{
+	size_t at = ARCH_FP_SETUP;
+
+	if (size < at || (memcmp(code, "\x48\x89\xe5", 3) && memcmp(code, "\x48\x8b\xec", 3)))
+		return false;
+	*offset = 0;
+	while (at < size) {
+		if (code[at] >= 0x50 && code[at] <= 0x57) { /* push of a low register */
+			*offset += 8;
+			at += 1;
+		} else if (at + 1 < size && code[at] == 0x41 && (code[at + 1] & 0xf8) == 0x50) {
+			*offset += 8;
+			at += 2;
+		} else if (at + 4 <= size && !memcmp(code + at, "\x48\x83\xec", 3)) {
+			*offset += code[at + 3]; /* sub $imm8,%rsp; never negative in a prologue */
+			return code[at + 3] < 0x80;
+		} else if (at + 7 <= size && !memcmp(code + at, "\x48\x81\xec", 3)) {
+			uint32_t room;
+			memcpy(&room, code + at + 3, sizeof(room));
+			*offset += room;
+			return room < 0x80000000;
+		} else {
+			return true;
+		}
+	}
+	return true;
+}
+
+bool arch_is_after_call(const uint8_t *code, size_t size)
+{
+	const uint8_t *end = code + size;
+
+	if (size >= 5 && end[-5] == 0xe8)
+		return true;
+	/* call *register, *disp8(...), *disp32(...) and their forms with a SIB byte: ff /2 */
+	for (size_t n = 2; n <= 7 && n <= size; n++)
+		if (end[-(ptrdiff_t)n] == 0xff && (end[1 - (ptrdiff_t)n] & 0x38) == 0x10)
+			return true;
+	return false;
+}

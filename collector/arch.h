@@ -1,0 +1,47 @@
+/*
+ * What unwinding knows of the processor that lockjam was built for. One file per processor:
+ * arch-x86_64.c, arch-aarch64.c.
+ */
+#ifndef LOCKJAM_ARCH_H
+#define LOCKJAM_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "preload/segment.h"
+
+#if defined(__x86_64__)
+#define ARCH_REGS 17 /* DWARF numbers 0..15 and the return address column */
+#define ARCH_SP 7
+#define ARCH_FP 6
+#define ARCH_PC 16
+#define ARCH_PC_IS_REGISTER 1 /* among libdwfl's registers of a thread */
+/* What a function finds again after it called another: rbx, rbp, rsp, r12-r15, and the pc. */
+#define ARCH_KEPT_BY_CALLS UINT64_C(0x1f0c8)
+#define ARCH_FP_SETUP 3 /* mov %rsp,%rbp */
+#elif defined(__aarch64__)
+#define ARCH_REGS 33
+#define ARCH_SP 31
+#define ARCH_FP 29
+#define ARCH_PC 32
+#define ARCH_PC_IS_REGISTER 0
+/* x19-x30, sp, pc */
+#define ARCH_KEPT_BY_CALLS UINT64_C(0x1fff80000)
+#define ARCH_FP_SETUP 4
+#else
+#error "this processor needs its numbers here and a file arch-*.c"
+#endif
+static_assert(ARCH_REGS <= SEG_REGS_MAX, "a segment's findings hold all registers");
+
+/*
+ * How far above the stack pointer (as it is at a call) a function has its frame pointer. code[0..size)
+ * begins with the ARCH_FP_SETUP bytes that set it up and ends at the call or before. False if it
+ * does not begin so.
+ */
+bool arch_frame_pointer_offset(const uint8_t *code, size_t size, uint64_t *offset);
+
+/* code[0..size) are the last bytes before an address: do they end with a call? */
+bool arch_is_after_call(const uint8_t *code, size_t size);
+
+#endif

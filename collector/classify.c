@@ -1,0 +1,115 @@
+/*
+ * What did a handler interrupt? The frames outside the signal frame tell: was the thread inside the
+ * allocator when the signal came?
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "collector/stack.h"
+
+/* What programs call: the outermost frame of the allocator. */
+static const char *const entries[] = {
+	"malloc",	  "calloc",	   "realloc",		 "reallocarray",     "free",
+	"cfree",	  "memalign",	   "aligned_alloc",	 "posix_memalign",   "valloc",
+	"pvalloc",	  "malloc_trim",   "malloc_stats",	 "mallinfo",	     "mallinfo2",
+	"malloc_info",	  "mallopt",	   "malloc_usable_size", "__libc_malloc",    "__libc_calloc",
+	"__libc_realloc", "__libc_free",   "__libc_memalign",	 "__libc_valloc",    "__libc_pvalloc",
+	"__libc_mallopt", "__malloc_fork_lock_parent",
+};
+
+/* Inside glibc's, where symbols or DWARF name them. */
+static const char *const insides[] = {
+	"_int_malloc",	   "_int_free",	       "_int_realloc",	   "_int_memalign",
+	"_mid_memalign",   "malloc_consolidate", "sysmalloc",	   "sysmalloc_mmap",
+	"systrim",	   "arena_get2",       "arena_get_retry",  "arena_thread_freeres",
+	"unlink_chunk",	   "mtrim",	       "int_mallinfo",	   "heap_trim",
+	"new_heap",	   "grow_heap",	       "shrink_heap",	   "munmap_chunk",
+	"mremap_chunk",	   "ptmalloc_init",    "malloc_check",	   "alloc_perturb",
+	"free_perturb",	   "malloc_hook_ini",  "realloc_hook_ini", "_int_free_merge_chunk",
+	"detach_arena",
+};
+
+/* Allocators that are libraries of their own: all of their code counts. */
+static const char *const libraries[] = { "libjemalloc", "libtcmalloc", "libmimalloc" };
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* "_int_free.part.0" is _int_free, and "__GI___libc_free" is __libc_free. */
+static bool is_listed(const char *function, const char *const *list, size_t count)
+{
+	if (function && !strncmp(function, "__GI_", 5))
+		function += 5;
+	size_t length = function ? strcspn(function, ".") : 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (length == strlen(list[i]) && !strncmp(function, list[i], length))
+			return true;
+	return false;
+}
+
+static bool is_entry(const struct model_frame *f)
+{
+	return is_listed(f->function, entries, COUNT(entries));
+}
+
+static bool is_inside(const struct model_frame *f)
+{
+	return is_listed(f->function, insides, COUNT(insides)) ||
+	       (f->function && !strncmp(f->function, "tcache_", strlen("tcache_")));
+}
+
+static bool is_allocator_library(const char *module)
+{
+	const char *base = module ? strrchr(module, '/') : NULL;
+
+	for (size_t i = 0; base && i < COUNT(libraries); i++)
+		if (!strncmp(base + 1, libraries[i], strlen(libraries[i])))
+			return true;
+	return false;
+}
+
+/*
+ * frames[0..count) are what was interrupted, innermost first. A libc without its own symbols names
+ * only the functions that it exports; what stands between the interrupted instruction and such an
+ * entry of the allocator, in the same file, is inside it.
+ */
+static bool is_in_allocator(const struct model_frame *frames, uint32_t count)
+{
+	const char *module = count ? frames[0].module : NULL;
+
+	if (is_allocator_library(module))
+		return true;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct model_frame *f = &frames[i];
+		if (f->kind == FRAME_SIGNAL || !module || !f->module || strcmp(f->module, module))
+			return false;
+		if (is_entry(f) || is_inside(f))
+			return true;
+	}
+	return false;
+}
+
+/* Nested handlers: each signal frame may be the one that interrupted the allocator. */
+void stacks_classify(struct stacks *s, uint32_t call)
+{
+	struct model *m = stacks_model(s);
+	struct model_call *c = &m->calls.items[call];
+
+	if (c->is_classified)
+		return;
+	c->is_classified = true;
+	if (c->stack == MODEL_NONE || stacks_resolve(s, c->stack))
+		return;
+	const struct model_stack *st = &m->stacks.items[c->stack];
+	const struct model_frame *frames = &m->frames.items[st->first_frame];
+
+	for (uint32_t i = 0; i < st->frame_count && !c->has_interrupted_allocator; i++) {
+		if (frames[i].kind != FRAME_SIGNAL || i + 1 == st->frame_count)
+			continue;
+		c->has_interrupted_allocator =
+			is_in_allocator(&frames[i + 1], st->frame_count - i - 1);
+		if (!c->interrupted || c->has_interrupted_allocator)
+			c->interrupted = frames[i + 1].function;
+	}
+}

@@ -1,0 +1,281 @@
+#include "config.h"
+
+#include "collector/module.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHIM_NAME "liblockjam.so"
+
+static bool is_shim_path(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	return !strncmp(base ? base + 1 : path, SHIM_NAME, strlen(SHIM_NAME));
+}
+
+static struct module *add(struct modules *modules)
+{
+	if (modules->count == modules->room) {
+		uint32_t room = modules->room ? modules->room * 2 : 32;
+		struct module *grown = reallocarray(modules->items, room, sizeof(*grown));
+		if (!grown)
+			return NULL;
+		modules->items = grown;
+		modules->room = room;
+	}
+	struct module *m = &modules->items[modules->count++];
+
+	memset(m, 0, sizeof(*m));
+	return m;
+}
+
+static int load_segment(struct modules *modules, struct segment *segment)
+{
+	uint32_t count = segment_count(segment, SEG_MODULES);
+
+	for (uint32_t i = 1; i <= count; i++) {
+		struct seg_module record;
+
+		if (segment_read(segment, SEG_MODULES, i, &record, sizeof(record)) ||
+		    record.start >= record.end || record.bias > record.start)
+			continue;
+		struct module *m = add(modules);
+
+		if (!m)
+			return -ENOMEM;
+		m->start = record.start;
+		m->end = record.end;
+		m->bias = record.bias;
+		m->has_bias = true;
+		m->path = segment_text(segment, record.path);
+		m->is_shim = is_shim_path(m->path);
+		if (record.build_id_size <= sizeof(record.build_id)) {
+			m->build_id_size = record.build_id_size;
+			memcpy(m->build_id, record.build_id, record.build_id_size);
+		}
+	}
+	return 0;
+}
+
+/* One line of maps: the path, cut at its end, or NULL if it maps no file. */
+static char *parse_map(char *line, uint64_t *start, uint64_t *end, uint64_t *offset)
+{
+	unsigned long long a, b, c;
+	int at = 0;
+
+	if (sscanf(line, "%llx-%llx %*4s %llx %*s %*s %n", &a, &b, &c, &at) < 3 || !at)
+		return NULL;
+	*start = a;
+	*end = b;
+	*offset = c;
+	char *path = line + at;
+
+	if (path[0] != '/' && strcmp(path, "[vdso]"))
+		return NULL;
+	char *deleted = strstr(path, " (deleted)");
+
+	if (deleted && !deleted[strlen(" (deleted)")])
+		*deleted = '\0';
+	return path;
+}
+
+static struct module *find_overlap(struct modules *modules, uint32_t count, uint64_t start,
+				   uint64_t end)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (modules->items[i].start < end && start < modules->items[i].end)
+			return &modules->items[i];
+	return NULL;
+}
+
+/* The mappings of one file follow each other; `recorded` modules came from the segment. */
+static int add_map(struct modules *modules, uint32_t recorded, char *line)
+{
+	uint64_t start, end, offset;
+	char *path = parse_map(line, &start, &end, &offset);
+
+	if (!path)
+		return 0;
+	struct module *m = find_overlap(modules, recorded, start, end);
+
+	if (m) {
+		if (!m->map_end && !strcmp(m->path, path)) {
+			m->map_start = start;
+			m->map_end = end;
+			m->map_offset = offset;
+		}
+		return 0;
+	}
+	m = modules->count > recorded ? &modules->items[modules->count - 1] : NULL;
+	if (m && !strcmp(m->path, path) && offset > m->map_offset) {
+		m->end = end;
+		return 0;
+	}
+	m = add(modules);
+	if (!m)
+		return -ENOMEM;
+	m->start = m->map_start = start;
+	m->end = m->map_end = end;
+	m->map_offset = offset;
+	m->path = path;
+	m->is_shim = is_shim_path(path);
+	return 0;
+}
+
+static int load_maps(struct modules *modules, const struct proc *proc, pid_t pid)
+{
+	uint32_t recorded = modules->count;
+	char *rest, *line;
+	size_t length;
+	int error = 0;
+
+	if (proc_read(proc, &modules->maps, &length, "%d/maps", (int)pid))
+		return 0;
+	for (line = strtok_r(modules->maps, "\n", &rest); line && !error;
+	     line = strtok_r(NULL, "\n", &rest))
+		error = add_map(modules, recorded, line);
+	return error;
+}
+
+static int compare_modules(const void *x, const void *y)
+{
+	const struct module *a = x, *b = y;
+
+	if (a->start != b->start)
+		return a->start < b->start ? -1 : 1;
+	return a->end == b->end ? 0 : a->end < b->end ? -1 : 1;
+}
+
+static void sort(struct modules *modules)
+{
+	uint32_t kept = 0;
+
+	if (!modules->count)
+		return;
+	qsort(modules->items, modules->count, sizeof(modules->items[0]), compare_modules);
+	for (uint32_t i = 0; i < modules->count; i++)
+		if (!kept || modules->items[i].start >= modules->items[kept - 1].end)
+			modules->items[kept++] = modules->items[i];
+	modules->count = kept;
+}
+
+int modules_load(struct modules *modules, struct images *images, const struct proc *proc,
+		 struct segment *segment, pid_t pid)
+{
+	int error = 0;
+
+	memset(modules, 0, sizeof(*modules));
+	modules->images = images;
+	modules->proc = proc;
+	modules->pid = pid;
+	if (segment)
+		error = load_segment(modules, segment);
+	sort(modules);
+	if (!error && pid)
+		error = load_maps(modules, proc, pid);
+	sort(modules);
+	if (error)
+		modules_done(modules);
+	return error;
+}
+
+void modules_done(struct modules *modules)
+{
+	free(modules->items);
+	free(modules->maps);
+	memset(modules, 0, sizeof(*modules));
+}
+
+struct module *modules_find(const struct modules *modules, uint64_t address)
+{
+	uint32_t low = 0, high = modules->count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (modules->items[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == modules->count || address < modules->items[low].start)
+		return NULL;
+	return &modules->items[low];
+}
+
+/* The build-id among the notes in page[from..to), or 0. */
+static uint32_t find_build_id(const char *page, size_t from, size_t to, uint8_t *id)
+{
+	while (from + sizeof(Elf64_Nhdr) + 4 <= to) {
+		Elf64_Nhdr note;
+
+		memcpy(&note, page + from, sizeof(note));
+		size_t name = from + sizeof(note), data = name + ((note.n_namesz + 3u) & ~3u);
+
+		if (note.n_namesz > to || note.n_descsz > to || data + note.n_descsz > to)
+			return 0;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+		    !memcmp(page + name, "GNU", 4) && note.n_descsz <= IMAGE_BUILD_ID_MAX) {
+			memcpy(id, page + data, note.n_descsz);
+			return note.n_descsz;
+		}
+		from = data + ((note.n_descsz + 3u) & ~3u);
+	}
+	return 0;
+}
+
+/*
+ * What the live process really has mapped: the first page of a file nearly always holds its notes.
+ * Without it a file that was replaced since could pass for the mapped one.
+ */
+static void probe_build_id(const struct modules *modules, struct module *module)
+{
+	char page[4096];
+	Elf64_Ehdr header;
+
+	if (!modules->pid || module->map_offset || proc_is_recorded(modules->proc) ||
+	    proc_read_memory(modules->proc, modules->pid, module->map_start, page, sizeof(page)) !=
+		    (ssize_t)sizeof(page))
+		return;
+	memcpy(&header, page, sizeof(header));
+	if (memcmp(header.e_ident, ELFMAG, SELFMAG) || header.e_ident[EI_CLASS] != ELFCLASS64)
+		return;
+	for (size_t i = 0; i < header.e_phnum && !module->build_id_size; i++) {
+		size_t at = header.e_phoff + i * sizeof(Elf64_Phdr);
+		Elf64_Phdr ph;
+
+		if (at > sizeof(page) - sizeof(ph))
+			return;
+		memcpy(&ph, page + at, sizeof(ph));
+		if (ph.p_type == PT_NOTE && ph.p_offset < sizeof(page) &&
+		    ph.p_filesz <= sizeof(page) - ph.p_offset)
+			module->build_id_size = find_build_id(
+				page, ph.p_offset, ph.p_offset + ph.p_filesz, module->build_id);
+	}
+}
+
+struct image *modules_image(const struct modules *modules, struct module *module)
+{
+	if (!module->image && !module->has_bias && !module->build_id_size)
+		probe_build_id(modules, module);
+	struct image_request r = {
+		.path = module->path,
+		.build_id = module->build_id,
+		.build_id_size = module->build_id_size,
+		.pid = modules->pid,
+		.start = module->map_start,
+		.end = module->map_end,
+	};
+	uint64_t address;
+
+	if (!module->image)
+		module->image = images_get(modules->images, &r);
+	if (module->image && !module->has_bias &&
+	    image_address_of_offset(module->image, module->map_offset, &address)) {
+		module->bias = module->map_start - address;
+		module->has_bias = true;
+	}
+	return module->image;
+}

@@ -1,0 +1,44 @@
+/*
+ * The modules of one process: which file stands at which addresses. From the segment's table for
+ * what was recorded, and from /proc/PID/maps for what lives.
+ */
+#ifndef LOCKJAM_MODULE_H
+#define LOCKJAM_MODULE_H
+
+#include "collector/image.h"
+#include "collector/proc.h"
+#include "collector/segment_read.h"
+
+struct module {
+	uint64_t start, end;
+	uint64_t map_start, map_end; /* one mapping, as /proc/PID/maps has it; 0 unknown */
+	uint64_t map_offset;         /* of that mapping in the file */
+	uint64_t bias;               /* address in the process minus address in the file */
+	bool has_bias;               /* else it is known once the image is open */
+	const char *path;
+	uint8_t build_id[IMAGE_BUILD_ID_MAX];
+	uint32_t build_id_size;
+	bool is_shim;
+	struct image *image; /* NULL until asked for */
+};
+
+struct modules {
+	struct images *images;
+	const struct proc *proc;
+	pid_t pid; /* of a live process, 0 otherwise */
+	struct module *items; /* by start, not overlapping */
+	uint32_t count, room;
+	char *maps; /* holds paths */
+};
+
+/* segment may be NULL, pid 0. What cannot be read is simply not there. 0 or -ENOMEM. */
+int modules_load(struct modules *modules, struct images *images, const struct proc *proc,
+		 struct segment *segment, pid_t pid);
+void modules_done(struct modules *modules);
+
+/* The module that covers an address, or NULL. */
+struct module *modules_find(const struct modules *modules, uint64_t address);
+/* Opens its image (once); NULL if memory is out. */
+struct image *modules_image(const struct modules *modules, struct module *module);
+
+#endif
