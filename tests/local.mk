@@ -105,6 +105,8 @@ TEST_LIBRARY = \
 	tests/lib/tap.py \
 	tests/lib/views.py
 E2E_TESTS = \
+	tests/e2e/command.py \
+	tests/e2e/run.py \
 	tests/e2e/handlers.py \
 	tests/e2e/locks.py \
 	tests/e2e/transparency.py \
