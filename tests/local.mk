@@ -39,6 +39,8 @@ VICTIMS = \
 	tests/victims/altstack \
 	tests/victims/close-drops \
 	tests/victims/close-keeps \
+	tests/victims/every-unsafe \
+	tests/victims/every-wrapper \
 	tests/victims/exec-closes \
 	tests/victims/exec-keeps \
 	tests/victims/flock-handed-back \
@@ -108,8 +110,10 @@ E2E_TESTS = \
 	tests/e2e/command.py \
 	tests/e2e/run.py \
 	tests/e2e/handlers.py \
+	tests/e2e/layering.py \
 	tests/e2e/locks.py \
 	tests/e2e/transparency.py \
-	tests/e2e/victims.py
+	tests/e2e/victims.py \
+	tests/e2e/wrappers.py
 EXTRA_DIST += $(TEST_LIBRARY) $(E2E_TESTS)
 TESTS += $(E2E_TESTS)
