@@ -176,25 +176,5 @@ def _(case):
     victim.finish()
 
 
-@tap.test("the layers: no part uses what it must not")
-def _(_case):
-    def files(part):
-        return [os.path.join(SRCDIR, part, n) for n in os.listdir(os.path.join(SRCDIR, part))
-                if n.endswith((".c", ".h", ".S"))]
-    for path in files("cli"):
-        text = open(path, encoding="utf-8").read()
-        assert '"/proc' not in text, path
-        for line in text.split("\n"):
-            assert not line.startswith('#include "preload/') or "segment.h" in line, (path, line)
-    for path in files("collector"):
-        text = open(path, encoding="utf-8").read()
-        for line in text.split("\n"):
-            assert not line.startswith('#include "cli/'), (path, line)
-            assert not line.startswith('#include "preload/') or "segment.h" in line, (path, line)
-    for path in files("preload"):
-        text = open(path, encoding="utf-8").read()
-        assert '#include "collector/' not in text and '#include "cli/' not in text, path
-
-
 if __name__ == "__main__":
     tap.main()
