@@ -19,11 +19,17 @@ endif
 tests_unit_unit_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_unit_LDADD = cli/libcli.a collector/libcollector.a $(UNIT_LIBS)
 tests_unit_unit_SOURCES = \
+	tests/unit/graph.c \
+	tests/unit/kernel_locks.c \
 	tests/unit/main.c \
+	tests/unit/merge.c \
 	tests/unit/render_fixture.c \
 	tests/unit/render_fixture.h \
 	tests/unit/render_json.c \
 	tests/unit/render_text.c \
+	tests/unit/segment_fixture.c \
+	tests/unit/segment_fixture.h \
+	tests/unit/segment_read.c \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h
