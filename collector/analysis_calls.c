@@ -36,7 +36,9 @@ static bool is_any_other_thread_running(const struct model *m, uint32_t thread)
 
 	for (uint32_t i = 0; i < m->threads.count; i++) {
 		const struct model_thread *t = &m->threads.items[i];
-		if (i != thread && t->process == self->process && t->task_state != 'S')
+		/* One without a state has ended: its process was looked at as a whole. */
+		if (i != thread && t->process == self->process && t->task_state &&
+		    t->task_state != 'S')
 			return true;
 	}
 	return false;

@@ -37,7 +37,7 @@ struct work {
 	uint32_t wait_count;
 	uint32_t *first_wait;  /* by process: its first in waits; one more at the end */
 	uint32_t *stuck_count; /* by process: stuck waits */
-	uint32_t *threads;     /* by process: seen by the sources, at least 1 */
+	uint32_t *threads;     /* by process: how many it has, UINT32_MAX unknown */
 };
 
 static const struct model_lock *lock_of(const struct work *w, uint32_t lock)
@@ -95,12 +95,14 @@ static bool is_hold_stuck(const struct work *w, uint32_t hold)
 		return false;
 	if (h->kind == LOCK_POSIX)
 		return true;
+	if (!h->ofd)
+		return false; /* without a record nobody knows who else has the descriptor */
 	/* Who shares the file description; one that is unknown may be the same one. */
 	for (uint32_t i = 0; i < w->m->locks.count; i++) {
 		const struct model_lock *other = lock_of(w, i);
 		if (other->state != LOCK_HELD || other->kind != h->kind ||
 		    other->resource != h->resource || other->evidence == EVIDENCE_STALE ||
-		    (other->ofd != h->ofd && other->ofd && h->ofd))
+		    (other->ofd && other->ofd != h->ofd))
 			continue;
 		if (other->process == MODEL_NONE || !is_process_stuck(w, other->process))
 			return false;
@@ -174,16 +176,17 @@ static bool is_countable(const struct work *w, uint32_t lock)
 	return w->threads[l->process] == 1 || l->thread != MODEL_NONE;
 }
 
+/* Only a process whose threads were looked at (they have a state) can be known to be stuck. */
 static void count_threads(struct work *w)
 {
-	for (uint32_t i = 0; i < w->m->threads.count; i++)
-		if (w->m->threads.items[i].process != MODEL_NONE)
-			w->threads[w->m->threads.items[i].process]++;
-	for (uint32_t i = 0; i < w->m->processes.count; i++) {
-		uint32_t least = w->m->processes.items[i].has_children_threads ? 2 : 1;
-		if (w->threads[i] < least)
-			w->threads[i] = least;
-	}
+	const struct model *m = w->m;
+
+	for (uint32_t i = 0; i < m->threads.count; i++)
+		if (m->threads.items[i].process != MODEL_NONE && m->threads.items[i].task_state)
+			w->threads[m->threads.items[i].process]++;
+	for (uint32_t i = 0; i < m->processes.count; i++)
+		if (!w->threads[i])
+			w->threads[i] = UINT32_MAX;
 }
 
 static void gather_waits(struct work *w, const bool *is_holder)

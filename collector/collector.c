@@ -12,14 +12,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/analysis.h"
 #include "collector/select.h"
 #include "collector/source.h"
+#include "collector/stack.h"
 
 struct collector {
 	struct collect_options options;
 	struct gather gather;
 	struct proc *proc;
 	struct model *model;
+	struct stacks *stacks;
 };
 
 static const struct source *const sources[] = {
@@ -58,6 +61,23 @@ static void set_time(struct collector *c)
 	m->now_real_ns = real - (now - m->now_ns);
 }
 
+/* Names what the analysis talks about, then lets it judge. */
+static int judge(struct collector *c)
+{
+	struct model *m = c->model;
+
+	c->stacks = stacks_new(m, c->proc, c->gather.segments, c->gather.segment_room,
+			       c->options.sysroot, c->options.max_frames);
+	if (!c->stacks)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < m->handlers.count; i++)
+		stacks_name_handler(c->stacks, i);
+	for (uint32_t i = 0; i < m->calls.count; i++)
+		stacks_classify(c->stacks, i);
+	analyse(m);
+	return 0;
+}
+
 int collector_open(const struct collect_options *options, struct collector **collector,
 		   struct collect_error *error)
 {
@@ -80,6 +100,8 @@ int collector_open(const struct collect_options *options, struct collector **col
 	}
 	if (!r)
 		r = select_targets(&c->gather, error);
+	if (!r && judge(c))
+		r = collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
 	if (r) {
 		collector_close(c);
 		return r;
@@ -94,6 +116,7 @@ void collector_close(struct collector *c)
 {
 	if (!c)
 		return;
+	stacks_free(c->stacks);
 	for (uint32_t i = 0; i < c->gather.segment_room; i++)
 		segment_close(c->gather.segments[i]);
 	free(c->gather.segments);
@@ -110,14 +133,10 @@ struct model *collector_model(struct collector *c)
 
 int collector_resolve(struct collector *c, uint32_t stack)
 {
-	(void)c;
-	(void)stack;
-	return -ENOTSUP;
+	return stacks_resolve(c->stacks, stack);
 }
 
 uint32_t collector_thread_stack(struct collector *c, uint32_t thread)
 {
-	(void)c;
-	(void)thread;
-	return MODEL_NONE;
+	return stacks_thread(c->stacks, thread);
 }
