@@ -102,7 +102,7 @@ const char *analysis_handler_text(struct model *m, uint32_t handler, int signo)
 
 	if (handler == MODEL_NONE || !m->handlers.items[handler].function)
 		return model_stringf(m, "the handler of %s", signal_name);
-	return model_stringf(m, "%s(), the handler of %s", m->handlers.items[handler].function,
+	return model_stringf(m, "the handler %s() of %s", m->handlers.items[handler].function,
 			     signal_name);
 }
 

@@ -131,13 +131,13 @@ static const char *headline(struct model *m, const struct site *s)
 
 	switch (s->kind) {
 	case FINDING_DEADLOCK_HEAP:
-		return model_stringf(m, "%s waits for itself: %s, interrupted %s and called %s()",
+		return model_stringf(m, "%s waits for itself: %s interrupted %s and called %s()",
 				     process, handler, interrupted, function);
 	case FINDING_HEAP_REENTERED:
-		return model_stringf(m, "%s: %s, interrupted %s and called %s()", process, handler,
+		return model_stringf(m, "%s: %s interrupted %s and called %s()", process, handler,
 				     interrupted, function);
 	default:
-		return model_stringf(m, "%s() was called in %s, in %s", function, handler, process);
+		return model_stringf(m, "%s() was called in %s in %s", function, handler, process);
 	}
 }
 

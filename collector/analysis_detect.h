@@ -26,7 +26,7 @@ const char *analysis_process_text(struct model *m, uint32_t process); /* "/bin/x
 const char *analysis_signal_text(struct model *m, int signo);	      /* "SIGALRM", "SIGRTMIN+2" */
 const char *analysis_errno_text(struct model *m, int number);	      /* "EINTR" */
 const char *analysis_duration_text(struct model *m, uint64_t ns);     /* "4.2s", "250ms" */
-/* "idle_handler(), the handler of SIGALRM" or "the handler of SIGALRM"; handler may be MODEL_NONE. */
+/* "the handler idle_handler() of SIGALRM", "the handler of SIGALRM"; handler may be MODEL_NONE. */
 const char *analysis_handler_text(struct model *m, uint32_t handler, int signo);
 
 #endif

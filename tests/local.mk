@@ -21,6 +21,7 @@ tests_unit_unit_LDADD = cli/libcli.a collector/libcollector.a $(UNIT_LIBS)
 tests_unit_unit_SOURCES = \
 	tests/unit/graph.c \
 	tests/unit/kernel_locks.c \
+	tests/unit/analysis.c \
 	tests/unit/main.c \
 	tests/unit/merge.c \
 	tests/unit/render_fixture.c \
