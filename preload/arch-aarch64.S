@@ -35,4 +35,40 @@ vfork:
 	.cfi_endproc
 	.size	vfork, .-vfork
 
+/* execl, execlp, execle: see arch-x86_64.S. */
+	.macro	exec_variadic name, which
+	.globl	\name
+	.type	\name, %function
+	.p2align 4
+\name:
+	.cfi_startproc
+	stp	x29, x30, [sp, #-80]!
+	.cfi_def_cfa_offset 80
+	.cfi_offset 29, -80
+	.cfi_offset 30, -72
+	mov	x29, sp
+	stp	x0, x1, [sp, #16]
+	stp	x2, x3, [sp, #32]
+	stp	x4, x5, [sp, #48]
+	stp	x6, x7, [sp, #64]
+	mov	w0, #\which
+	bl	process_exec_variadic
+	mov	x16, x0
+	ldp	x0, x1, [sp, #16]
+	ldp	x2, x3, [sp, #32]
+	ldp	x4, x5, [sp, #48]
+	ldp	x6, x7, [sp, #64]
+	ldp	x29, x30, [sp], #80
+	.cfi_def_cfa_offset 0
+	.cfi_restore 29
+	.cfi_restore 30
+	br	x16
+	.cfi_endproc
+	.size	\name, .-\name
+	.endm
+
+	exec_variadic execl, PROCESS_EXECL
+	exec_variadic execlp, PROCESS_EXECLP
+	exec_variadic execle, PROCESS_EXECLE
+
 	.section .note.GNU-stack, "", %progbits

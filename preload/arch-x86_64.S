@@ -40,4 +40,43 @@ vfork:
 	.cfi_endproc
 	.size	vfork, .-vfork
 
+/*
+ * execl, execlp, execle: any number of arguments. The exec is noted, then the real function gets
+ * registers and stack as they came (%al counts vector registers).
+ */
+	.macro	exec_variadic name, which
+	.globl	\name
+	.type	\name, @function
+	.p2align 4
+\name:
+	.cfi_startproc
+	endbr64
+	pushq	%rdi
+	pushq	%rsi
+	pushq	%rdx
+	pushq	%rcx
+	pushq	%r8
+	pushq	%r9
+	pushq	%rax
+	.cfi_adjust_cfa_offset 56
+	movl	$\which, %edi
+	call	process_exec_variadic
+	movq	%rax, %r11
+	popq	%rax
+	popq	%r9
+	popq	%r8
+	popq	%rcx
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+	.cfi_adjust_cfa_offset -56
+	jmp	*%r11
+	.cfi_endproc
+	.size	\name, .-\name
+	.endm
+
+	exec_variadic execl, PROCESS_EXECL
+	exec_variadic execlp, PROCESS_EXECLP
+	exec_variadic execle, PROCESS_EXECLE
+
 	.section .note.GNU-stack, "", @progbits

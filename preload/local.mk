@@ -2,10 +2,17 @@
 pkglib_LTLIBRARIES += preload/liblockjam.la
 preload_liblockjam_la_SOURCES = \
 	preload/arch-offsets.h \
+	preload/carry.c \
+	preload/carry.h \
+	preload/cfi.c \
+	preload/cfi.h \
+	preload/cfi_reader.h \
 	preload/descriptor.c \
 	preload/descriptor.h \
 	preload/finding.c \
 	preload/finding.h \
+	preload/inherit.c \
+	preload/inherit.h \
 	preload/init.c \
 	preload/lock.c \
 	preload/lock.h \
@@ -14,6 +21,7 @@ preload_liblockjam_la_SOURCES = \
 	preload/lookup.c \
 	preload/lookup.h \
 	preload/module.c \
+	preload/module.h \
 	preload/process.c \
 	preload/process.h \
 	preload/range.c \
@@ -31,6 +39,7 @@ preload_liblockjam_la_SOURCES = \
 	preload/signal.c \
 	preload/signal.h \
 	preload/stack.c \
+	preload/stack.h \
 	preload/sys.h \
 	preload/text.h \
 	preload/thunk.c \
@@ -41,6 +50,7 @@ preload_liblockjam_la_SOURCES = \
 	preload/wrap_fcntl.c \
 	preload/wrap_fd.c \
 	preload/wrap_flock.c \
+	preload/wrap_process.c \
 	preload/wrap_signal.c
 nodist_preload_liblockjam_la_SOURCES = preload/unsafe.list
 if ARCH_X86_64

@@ -1,8 +1,13 @@
 /* The life of a process: see process.h. */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 
-#include "preload/arch-offsets.h"
+#include "preload/carry.h"
+#include "preload/inherit.h"
 #include "preload/lockset.h"
+#include "preload/module.h"
 #include "preload/process.h"
 #include "preload/shim.h"
 #include "preload/sys.h"
@@ -22,28 +27,128 @@ void process_early_init(void)
 	segment_file_find_directory();
 }
 
+/* --- start -------------------------------------------------------------------------------------- */
+
+static void exiting(int status, void *unused)
+{
+	(void)unused;
+	process_exited(status);
+}
+
+/*
+ * Registered first, so called last at exit, and last before and first after a fork. Neither
+ * allocates: libc has room for the first few dozen.
+ */
+static void register_hooks(void)
+{
+	on_exit(exiting, NULL);
+	pthread_atfork(process_before_fork, process_after_fork_parent, process_after_fork_child);
+}
+
 void process_init(void)
 {
 	int saved_errno;
 
 	process_early_init();
-	if (shim_begin(&saved_errno)) {
-		segment_event(SEG_EV_START, 0, 0, segment_get()->image, 0);
-		shim_end(saved_errno);
-	}
+	register_hooks();
+	if (!shim_begin(&saved_errno))
+		return;
+	carry_over();
+	segment_event(SEG_EV_START, 0, 0, segment_get()->image, 0);
+	module_init();
+	shim_end(saved_errno);
 }
 
-void process_segment_created(struct seg_header *fresh, struct seg_header *parent,
-			     const struct segment_file *file)
+void process_segment_created(struct seg_header *fresh, struct seg_header *parent)
 {
-	(void)fresh;
-	(void)parent;
-	(void)file;
 	lockset_reset();
+	if (parent)
+		module_inherit(fresh, parent);
+}
+
+/* --- fork --------------------------------------------------------------------------------------- */
+
+void process_before_fork(void)
+{
+	if (!shim_self.in_vfork)
+		inherit_prepare();
+}
+
+void process_after_fork_parent(void)
+{
+	inherit_parent();
+}
+
+/*
+ * Code of ours that a signal interrupted, and whose handler forked, will go on in the child: it
+ * must find a segment that is the child's.
+ */
+void process_after_fork_child(void)
+{
+	int saved_errno;
+
+	segment_forget();
+	inherit_child();
+	if (shim_self.depth && shim_begin(&saved_errno))
+		shim_end(saved_errno);
 }
 
 int process_vfork_failed(int negative_errno)
 {
 	errno = -negative_errno;
 	return -1;
+}
+
+/* --- the end of an image ------------------------------------------------------------------------ */
+
+static void set_state(struct seg_header *header, enum seg_state state)
+{
+	header->ended_ns = state == SEG_RUNNING ? 0 : shim_now_ns();
+	atomic_store_explicit((_Atomic uint32_t *)&header->state, (uint32_t)state,
+			      memory_order_release);
+}
+
+void process_exec_begin(void)
+{
+	int saved_errno;
+
+	/* A child that has no segment yet leaves none behind for this. */
+	if (!segment_get() || !shim_begin(&saved_errno))
+		return;
+	segment_event(SEG_EV_EXEC, 0, 0, 0, 0);
+	set_state(segment_get(), SEG_EXECED);
+	shim_end(saved_errno);
+}
+
+int process_exec_failed(int result)
+{
+	struct seg_header *header = shim_self.in_vfork ? NULL : segment_get();
+
+	if (header && header->state == SEG_EXECED)
+		set_state(header, SEG_RUNNING);
+	return result;
+}
+
+static void remove_file(const struct seg_header *header)
+{
+	char path[SEGMENT_PATH_MAX];
+
+	if (segment_file_path(path, header->start_time, header->image))
+		sys_unlink(path);
+}
+
+void process_exited(int status)
+{
+	struct seg_header *header;
+	int saved_errno;
+
+	if (!segment_get() || !shim_begin(&saved_errno))
+		return;
+	header = segment_get();
+	segment_event(SEG_EV_EXIT, 0, 0, (uint64_t)(int64_t)status, 0);
+	header->exit_status = status;
+	set_state(header, SEG_EXITED);
+	if (carry_is_empty(header) && !header->image)
+		remove_file(header);
+	shim_end(saved_errno);
 }

@@ -5,6 +5,7 @@
 #ifndef LOCKJAM_REAL_H
 #define LOCKJAM_REAL_H
 
+#include <dlfcn.h>
 #include <link.h>
 #include <signal.h>
 #include <stdbool.h>

@@ -168,7 +168,7 @@ static struct seg_header *create(void)
 		return NULL;
 	reset_resident(file.grows);
 	own.epochs++;
-	process_segment_created(file.header, parent, &file);
+	process_segment_created(file.header, parent);
 	header = settle(file.header);
 	atomic_store_explicit((_Atomic uint64_t *)&header->magic, SEG_MAGIC, memory_order_release);
 	return header;
@@ -276,6 +276,8 @@ bool shim_begin(int *saved_errno)
 	shim_self.depth++;
 	if (shim_unlikely(shim_self.epoch != own.epochs))
 		register_thread();
+	if (shim_unlikely(segment_get()->state == SEG_EXECED))
+		process_exec_failed(-1);
 	return true;
 }
 
@@ -385,6 +387,18 @@ uint32_t segment_string_to(struct seg_header *header, const char *text)
 		return 0;
 	memcpy(at, text, length);
 	return (uint32_t)offset;
+}
+
+const char *segment_text_of(struct seg_header *header, uint32_t offset)
+{
+	if (!header || offset >= header->tables[SEG_STRINGS].used)
+		return "";
+	return record_at(header, SEG_STRINGS, offset);
+}
+
+const char *segment_text(uint32_t offset)
+{
+	return segment_text_of(segment_get(), offset);
 }
 
 uint32_t segment_string(const char *text)

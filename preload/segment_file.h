@@ -37,6 +37,9 @@ void segment_file_find_directory(void);
 uint32_t segment_append_to(struct seg_header *header, enum seg_table_id table, void **record);
 void *segment_record_of(struct seg_header *header, enum seg_table_id table, uint32_t index);
 uint32_t segment_string_to(struct seg_header *header, const char *text);
+/* A string of a segment by its offset; "" for 0 and for what is out of range. */
+const char *segment_text_of(struct seg_header *header, uint32_t offset);
+const char *segment_text(uint32_t offset);
 /* Room for `count` records in a row (bytes, or SEG_PCS): the 0-based first one, or -1. */
 int64_t segment_reserve(struct seg_header *header, enum seg_table_id table, uint32_t count,
 			void **first);

@@ -36,6 +36,7 @@ struct shim_self {
 	uint32_t in_vfork;        /* 1 in a vfork child, which shares our memory and records nothing */
 	uint32_t in_unwind;       /* 1 while libunwind walks: a handler must not enter it again */
 	uint32_t reserved;
+	void *inheritance;        /* inherit.h: between the forks two sides, what the child shares */
 };
 static_assert(sizeof(struct shim_self) <= 128, "budget of DESIGN: 128 bytes of TLS");
 static_assert(offsetof(struct shim_self, frame) == 0, "thunks test offset 0");

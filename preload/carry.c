@@ -1,0 +1,209 @@
+/* What survives execve(): see carry.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload/carry.h"
+#include "preload/descriptor.h"
+#include "preload/lockset.h"
+#include "preload/resource.h"
+#include "preload/segment_file.h"
+#include "preload/shim.h"
+#include "preload/sys.h"
+#include "preload/text.h"
+
+struct former {
+	struct seg_header *header; /* mapped, private: nobody changes it under us */
+	uint64_t size;
+};
+
+int carry_is_empty(const struct seg_header *header)
+{
+	return !header->tables[SEG_LOCKS].used && !header->tables[SEG_FINDINGS].used &&
+	       !header->lost_findings && !header->deliveries &&
+	       !header->tables[SEG_LOCKS].dropped;
+}
+
+/* --- the former image's file ------------------------------------------------------------------- */
+
+static bool is_table_sound(const struct former *former, enum seg_table_id id, uint32_t record_size)
+{
+	const struct seg_table *table = &former->header->tables[id];
+
+	return table->record_size == record_size && table->offset <= former->size &&
+	       table->used <= table->capacity &&
+	       table->capacity <= (former->size - table->offset) / record_size;
+}
+
+/* It was written by ourselves, but anything may have happened to it since. */
+static bool is_sound(const struct former *former)
+{
+	const struct seg_header *header = former->header;
+
+	return header->magic == SEG_MAGIC && header->version == SEG_VERSION &&
+	       header->pid == sys_getpid() &&
+	       is_table_sound(former, SEG_LOCKS, sizeof(struct seg_lock)) &&
+	       is_table_sound(former, SEG_RESOURCES, sizeof(struct seg_resource)) &&
+	       is_table_sound(former, SEG_STRINGS, 1);
+}
+
+static bool open_former(struct former *former, const char *path)
+{
+	int fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return false;
+	former->header = NULL;
+	if (sys_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_size > sizeof(struct seg_header)) {
+		former->size = (uint64_t)st.st_size;
+		former->header = sys_mmap(NULL, former->size, PROT_READ, MAP_PRIVATE, fd);
+	}
+	sys_close(fd);
+	if (former->header && is_sound(former))
+		return true;
+	if (former->header)
+		sys_munmap(former->header, former->size);
+	return false;
+}
+
+static const void *former_record(const struct former *former, enum seg_table_id id, uint32_t index)
+{
+	const struct seg_table *table = &former->header->tables[id];
+
+	if (!index || index > table->used)
+		return NULL;
+	return (const char *)former->header + table->offset +
+	       (uint64_t)(index - 1) * table->record_size;
+}
+
+static const char *former_text(const struct former *former, uint32_t offset)
+{
+	const struct seg_table *table = &former->header->tables[SEG_STRINGS];
+	const char *text = (const char *)former->header + table->offset + offset;
+
+	if (offset >= table->used || !memchr(text, 0, table->used - offset))
+		return "";
+	return text;
+}
+
+/* --- the kernel's word ------------------------------------------------------------------------- */
+
+static const char *kind_name(uint8_t kind)
+{
+	return kind == SEG_LOCK_POSIX ? "POSIX" : kind == SEG_LOCK_OFD ? "OFDLCK" : "FLOCK";
+}
+
+/* One line: "lock:\t1: POSIX  ADVISORY  WRITE 1234 fe:00:567 0 EOF". */
+static bool is_line_of(const char *line, const struct seg_lock *lock)
+{
+	const char *mode = lock->mode == SEG_MODE_WRITE ? "WRITE" : "READ ";
+	const char *p = strstr(line, kind_name(lock->kind));
+	uint64_t start, end;
+	int field;
+
+	if (!p || !(p = strstr(p, mode)))
+		return false;
+	for (field = 0; field < 3 && p; field++) {
+		p += strcspn(p, " ");
+		p += strspn(p, " ");
+	}
+	start = strtoull(p, (char **)&p, 10);
+	end = strncmp(p, " EOF", 4) == 0 ? SEG_TO_EOF : strtoull(p, NULL, 10);
+	return start <= lock->start && lock->end <= end;
+}
+
+/* Is the lock among those that the kernel lists for the descriptor? */
+static bool is_confirmed(const struct seg_lock *lock)
+{
+	char path[48], buffer[4096], *line, *end;
+	struct text text;
+	long size;
+	int fd;
+
+	text_init(&text, path, sizeof(path));
+	text_string(&text, "/proc/self/fdinfo/");
+	text_number(&text, (uint64_t)lock->fd);
+	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	size = sys_read(fd, buffer, sizeof(buffer) - 1);
+	sys_close(fd);
+	buffer[size > 0 ? size : 0] = '\0';
+	for (line = buffer; *line; line = end) {
+		end = line + strcspn(line, "\n");
+		if (*end)
+			*end++ = '\0';
+		if (strncmp(line, "lock:", 5) == 0 && is_line_of(line, lock))
+			return true;
+	}
+	return false;
+}
+
+static bool is_still_there(const struct seg_lock *lock, const struct seg_resource *resource)
+{
+	struct stat st;
+
+	return lock->fd >= 0 && sys_fstat(lock->fd, &st) == 0 && st.st_dev == resource->key1 &&
+	       st.st_ino == resource->key2 && is_confirmed(lock);
+}
+
+/* --- taking over ------------------------------------------------------------------------------- */
+
+/* The addresses of its stack mean nothing in this image: the report finds them in the former's. */
+static void take_over(const struct former *former, const struct seg_lock *old)
+{
+	const struct seg_resource *resource = former_record(former, SEG_RESOURCES, old->resource);
+	struct lockset_change change = { .verb = LOCKSET_GRANT };
+	struct seg_lock *lock;
+	uint32_t seq;
+
+	if (!resource || !is_still_there(old, resource) || !(change.slot = lockset_new(&lock)))
+		return;
+	seq = lock->seq;
+	*lock = *old;
+	lock->seq = seq;
+	lock->flags = (old->flags & (SEG_LOCK_INHERITED | SEG_LOCK_SHARED)) | SEG_LOCK_CARRIED;
+	lock->stack = 0;
+	lock->thread = segment_thread();
+	lock->resource = resource_add(resource->key1, resource->key2,
+				      former_text(former, resource->path));
+	segment_publish(&lock->seq);
+	descriptor_set_ofd(lock->fd, lock->ofd);
+	descriptor_set_resource(lock->fd, lock->resource);
+	lockset_submit(&change);
+}
+
+/* Nobody needs the former record: its name becomes ours, so images stay numbered without gaps. */
+static void take_place(const char *former_path)
+{
+	struct seg_header *header = segment_get();
+	char path[SEGMENT_PATH_MAX];
+
+	if (segment_file_path(path, header->start_time, header->image) &&
+	    sys4(SYS_renameat, AT_FDCWD, path, AT_FDCWD, former_path) == 0)
+		header->image--;
+}
+
+void carry_over(void)
+{
+	struct seg_header *header = segment_get();
+	char path[SEGMENT_PATH_MAX];
+	struct former former;
+
+	if (!header->image || !segment_file_path(path, header->start_time, header->image - 1))
+		return;
+	if (!open_former(&former, path)) {
+		segment_limit(SEG_LIMIT_CARRY);
+		return;
+	}
+	if (carry_is_empty(former.header))
+		take_place(path);
+	for (uint32_t i = 1; i <= former.header->tables[SEG_LOCKS].used; i++) {
+		const struct seg_lock *old = former_record(&former, SEG_LOCKS, i);
+
+		if (old->state == SEG_LOCK_HELD && !(old->seq & 1))
+			take_over(&former, old);
+	}
+	sys_munmap(former.header, former.size);
+}

@@ -1,0 +1,122 @@
+/*
+ * fork, exec and exit, recorded. What a fork means for locks is handled by atfork handlers
+ * (process.c), which also run for the forks inside libc (daemon, forkpty); _Fork runs none.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "preload/inherit.h"
+#include "preload/process.h"
+#include "preload/real.h"
+#include "preload/shim.h"
+
+static pid_t forked(pid_t child)
+{
+	int saved_errno;
+
+	/* A process that has recorded nothing does not begin with this. */
+	if (child > 0 && segment_get() && shim_begin(&saved_errno)) {
+		segment_event(SEG_EV_FORK, 0, 0, (uint64_t)child, 0);
+		shim_end(saved_errno);
+	}
+	return child;
+}
+
+SHIM_EXPORT pid_t fork(void)
+{
+	return forked(real()->fork());
+}
+
+SHIM_EXPORT pid_t _Fork(void)
+{
+	pid_t child;
+
+	process_before_fork();
+	child = real()->_Fork ? real()->_Fork() : (errno = ENOSYS, -1);
+	if (child == 0)
+		process_after_fork_child();
+	else
+		process_after_fork_parent();
+	return forked(child);
+}
+
+/* --- exec: no call of this family is made by another of them through our names ----------------- */
+
+SHIM_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	process_exec_begin();
+	return process_exec_failed(real()->execve(path, argv, envp));
+}
+
+SHIM_EXPORT int execv(const char *path, char *const argv[])
+{
+	process_exec_begin();
+	return process_exec_failed(real()->execv(path, argv));
+}
+
+SHIM_EXPORT int execvp(const char *file, char *const argv[])
+{
+	process_exec_begin();
+	return process_exec_failed(real()->execvp(file, argv));
+}
+
+SHIM_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	process_exec_begin();
+	return process_exec_failed(real()->execvpe(file, argv, envp));
+}
+
+SHIM_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	process_exec_begin();
+	return process_exec_failed(real()->fexecve(fd, argv, envp));
+}
+
+SHIM_EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	process_exec_begin();
+	if (!real()->execveat) {
+		errno = ENOSYS;
+		return process_exec_failed(-1);
+	}
+	return process_exec_failed(real()->execveat(fd, path, argv, envp, flags));
+}
+
+/* execl and its like take any number of arguments: arch-*.S notes the exec and jumps on. */
+void *process_exec_variadic(int which)
+{
+	process_exec_begin();
+	switch (which) {
+	case PROCESS_EXECL:
+		return (void *)real()->execl;
+	case PROCESS_EXECLP:
+		return (void *)real()->execlp;
+	default:
+		return (void *)real()->execle;
+	}
+}
+
+/* --- exit --------------------------------------------------------------------------------------- */
+
+SHIM_EXPORT void _exit(int status)
+{
+	process_exited(status);
+	real()->_exit(status);
+	__builtin_unreachable();
+}
+
+SHIM_EXPORT void _Exit(int status)
+{
+	process_exited(status);
+	real()->_Exit(status);
+	__builtin_unreachable();
+}
+
+/* Its handlers (at_quick_exit) run after this. */
+SHIM_EXPORT void quick_exit(int status)
+{
+	process_exited(status);
+	real()->quick_exit(status);
+	__builtin_unreachable();
+}
