@@ -66,7 +66,7 @@ static void put_frame(const struct view *v, const struct model_frame *f)
 		fputs("<signal handler called>\n", v->out);
 		return;
 	}
-	if (f->kind == FRAME_CALL)
+	if (f->kind == FRAME_CALL && f->pc) /* 0: the function was recorded by its name */
 		fprintf(v->out, "0x%016" PRIx64 " in ", f->pc);
 	text_put(v->out, f->function ? f->function : "??");
 	fputs(" (", v->out);

@@ -84,7 +84,8 @@ static void put_finding(struct view *v, uint32_t index)
 	fprintf(v->out, "\n%u. %s [%s, %s]\n", index + 1, info->title, info->id,
 		severity_name(f.severity));
 	put_line(v, "", f.headline);
-	put_pids(v, &f);
+	if (f.process_count > 1) /* of one, the headline has said it */
+		put_pids(v, &f);
 	put_when(v, &f);
 	put_line(v, "meaning: ", info->explanation);
 	put_line(v, "how we know: ", f.evidence);

@@ -119,7 +119,6 @@ static void report_of_the_case(void)
 	static const char *const parts[] = {
 		"== What is wrong ==\n1 error, no warnings, no notes\n",
 		"\n1. DEADLOCK in the heap [deadlock-heap, error]\n",
-		"   in /usr/cyrus/bin/imapd (pid 3301)\n",
 		"   once, at 2015-03-01 11:59:50\n",
 		"   how we know: the thread is seen in that call\n",
 		"   what to do: ",
