@@ -198,6 +198,11 @@ static int find_contradictions(struct kernel_locks *k)
 	qsort(holds, count, sizeof(*holds), compare_holds);
 	mark_outdated(k, holds, count);
 	free(holds);
+	/* So are the waiters behind an outdated line: they stand again behind the newer one. A
+	 * blocker stands above its waiters. */
+	for (uint32_t i = 0; i < k->count; i++)
+		if (k->items[i].blocker != MODEL_NONE && k->items[k->items[i].blocker].is_outdated)
+			k->items[i].is_outdated = true;
 	return 0;
 }
 

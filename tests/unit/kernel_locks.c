@@ -91,6 +91,20 @@ static void finds_contradictions(void)
 	kernel_locks_done(&k);
 }
 
+/* The list grew while it was read: a whole tree came twice. */
+static void drops_repeated_waiters(void)
+{
+	parse("1: POSIX  ADVISORY  WRITE 10 fe:00:5 0 EOF\n"
+	      "1: -> POSIX  ADVISORY  WRITE 11 fe:00:5 0 EOF\n"
+	      "1:  -> POSIX  ADVISORY  WRITE 12 fe:00:5 0 EOF\n"
+	      "2: POSIX  ADVISORY  WRITE 10 fe:00:5 0 EOF\n"
+	      "2: -> POSIX  ADVISORY  WRITE 11 fe:00:5 0 EOF\n"
+	      "2:  -> POSIX  ADVISORY  WRITE 12 fe:00:5 0 EOF\n");
+	for (uint32_t i = 0; i < 6; i++)
+		CU_ASSERT_EQUAL(k.items[i].is_outdated, i < 3);
+	kernel_locks_done(&k);
+}
+
 static void lets_sharers_be(void)
 {
 	parse("1: POSIX  ADVISORY  READ 10 fe:00:5 0 EOF\n"
@@ -108,6 +122,7 @@ static const struct unit_test tests[] = {
 	{"follows the queues", follows_queues},
 	{"survives damaged lines", survives_damage},
 	{"finds holds that cannot stand together", finds_contradictions},
+	{"drops the waiters of an outdated hold too", drops_repeated_waiters},
 	{"lets sharers and other kinds be", lets_sharers_be},
 	{NULL, NULL},
 };
