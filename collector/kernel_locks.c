@@ -185,6 +185,29 @@ static void mark_outdated(struct kernel_locks *k, struct kernel_lock **holds, ui
 	}
 }
 
+static bool is_same_request(const struct kernel_lock *a, const struct kernel_lock *b)
+{
+	return a->depth && b->depth && a->kind == b->kind && a->mode == b->mode &&
+	       a->pid == b->pid && a->dev == b->dev && a->ino == b->ino && a->start == b->start &&
+	       a->end == b->end;
+}
+
+/* A tree that came twice: a waiter behind an outdated line that stands again further down. */
+static void mark_repeated_waiters(struct kernel_locks *k)
+{
+	uint64_t comparisons = 0;
+
+	for (uint32_t i = 0; k->contradictions && i < k->count; i++) {
+		struct kernel_lock *l = &k->items[i];
+
+		if (l->blocker == MODEL_NONE || !k->items[l->blocker].is_outdated)
+			continue;
+		for (uint32_t j = i + 1; j < k->count && !l->is_outdated; j++)
+			if (comparisons++ < COMPARISONS_MAX)
+				l->is_outdated = is_same_request(l, &k->items[j]);
+	}
+}
+
 static int find_contradictions(struct kernel_locks *k)
 {
 	struct kernel_lock **holds = calloc(k->count + (size_t)1, sizeof(*holds));
@@ -198,11 +221,7 @@ static int find_contradictions(struct kernel_locks *k)
 	qsort(holds, count, sizeof(*holds), compare_holds);
 	mark_outdated(k, holds, count);
 	free(holds);
-	/* So are the waiters behind an outdated line: they stand again behind the newer one. A
-	 * blocker stands above its waiters. */
-	for (uint32_t i = 0; i < k->count; i++)
-		if (k->items[i].blocker != MODEL_NONE && k->items[k->items[i].blocker].is_outdated)
-			k->items[i].is_outdated = true;
+	mark_repeated_waiters(k);
 	return 0;
 }
 
