@@ -29,6 +29,10 @@ collector_libcollector_a_SOURCES = \
 	collector/source_tasks.c \
 	collector/analysis.h \
 	collector/arch.h \
+	collector/argument.c \
+	collector/argument.h \
+	collector/location.c \
+	collector/location.h \
 	collector/classify.c \
 	collector/image.c \
 	collector/image.h \

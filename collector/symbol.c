@@ -257,13 +257,13 @@ static bool fill_from_dwarf(struct model *m, struct symbol *s, Dwarf_Die *cu, ui
 static bool fill(struct model *m, struct image *image, struct symbol *s)
 {
 	Dwfl_Module *module = image_module(image);
-	Dwarf_Addr bias;
+	Dwarf_Addr bias = 0;
 	Dwarf *dwarf = module ? dwfl_module_getdwarf(module, &bias) : NULL;
 	Dwarf_Die cu;
 	bool is_ok;
 
-	if (dwarf && s->address >= bias &&
-	    find_cu(image->symbols, dwarf, s->address - bias, &cu))
+	s->dwarf_bias = bias;
+	if (dwarf && find_cu(image->symbols, dwarf, s->address - bias, &cu))
 		is_ok = fill_from_dwarf(m, s, &cu, s->address - bias);
 	else
 		is_ok = allocate_parts(s, 1);
