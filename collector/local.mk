@@ -16,6 +16,7 @@ collector_libcollector_a_SOURCES = \
 	collector/owners.c \
 	collector/owners.h \
 	collector/proc.c \
+	collector/segment_memfd.c \
 	collector/segment_model.c \
 	collector/segment_read.c \
 	collector/segment_story.c \

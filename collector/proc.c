@@ -68,6 +68,16 @@ static int proc_open(const struct proc *p, int flags, const char *format, va_lis
 	return fd < 0 ? -errno : fd;
 }
 
+int proc_open_file(const struct proc *p, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	int fd = proc_open(p, O_NONBLOCK, format, arguments);
+	va_end(arguments);
+	return fd;
+}
+
 /* Reads to the end into a buffer that grows; 0 or negative errno. */
 static int read_all(int fd, char **text, size_t *length)
 {

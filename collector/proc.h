@@ -28,6 +28,10 @@ ssize_t proc_read_some(const struct proc *p, char *text, size_t size, const char
 int proc_readlink(const struct proc *p, char *text, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* A descriptor of <root>/proc/<format...>, read only, for what is no text. Negative errno. */
+int proc_open_file(const struct proc *p, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* Numeric names in <root>/proc/<path>, ascending ("" for the processes, "%d/task", "%d/fd").
  * *ids is malloc'ed. The count, or negative errno. */
 ssize_t proc_list(const struct proc *p, int **ids, const char *format, ...)

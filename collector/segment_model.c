@@ -29,8 +29,12 @@ static uint32_t mapped(const struct importer *im, enum seg_table_id table, uint3
 
 static void saw_time(struct importer *im, uint64_t ns)
 {
-	if (ns > im->g->last_ns)
-		im->g->last_ns = ns;
+	const struct seg_header *h = segment_header(im->s);
+
+	if (ns <= im->g->last_ns)
+		return;
+	im->g->last_ns = ns;
+	im->g->last_real_ns = h->created_real_ns + (ns - h->created_mono_ns);
 }
 
 /* A stack becomes part of the model when something names it. */

@@ -293,8 +293,7 @@ int segment_load(struct segment *s, unsigned flags, char *cause, size_t size)
 	return r ? fail(r, cause, size, "%s", strerror(-r)) : 0;
 }
 
-/* Takes `fd`, which is closed on failure. */
-static int probe_fd(int fd, struct segment **result, char *cause, size_t size)
+int segment_probe_fd(int fd, struct segment **result, char *cause, size_t size)
 {
 	struct stat st;
 	struct segment *s = calloc(1, sizeof(*s));
@@ -332,7 +331,7 @@ int segment_probe_at(int dir, const char *name, struct segment **s, char *cause,
 		return fail(-error, cause, size, "%s",
 			    error == ELOOP ? "a symbolic link" : strerror(error));
 	}
-	return probe_fd(fd, s, cause, size);
+	return segment_probe_fd(fd, s, cause, size);
 }
 
 static int load_all(struct segment **result, bool is_live, char *cause, size_t size)
@@ -366,7 +365,7 @@ int segment_open_fd(int fd, bool is_live, struct segment **s, char *cause, size_
 
 	if (own < 0)
 		return fail(-errno, cause, size, "%m");
-	int r = probe_fd(own, &probed, cause, size);
+	int r = segment_probe_fd(own, &probed, cause, size);
 
 	if (!r)
 		r = load_all(&probed, is_live, cause, size);

@@ -36,6 +36,7 @@ void segment_close(struct segment *s);
 #define SEGMENT_LIVE 1u      /* the writer may still write */
 #define SEGMENT_NO_EVENTS 2u /* leave SEG_EVENTS out */
 int segment_probe_at(int dir, const char *name, struct segment **s, char *cause, size_t size);
+int segment_probe_fd(int fd, struct segment **s, char *cause, size_t size); /* takes fd in any case */
 int segment_load(struct segment *s, unsigned flags, char *cause, size_t size);
 
 /* The user who owns the file: who may have written it. 0 in memory. */

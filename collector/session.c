@@ -122,26 +122,29 @@ static bool is_empty(int dir)
 	return is;
 }
 
-/* A new directory below the base: named by the time, so that listings are in order. */
+/* A name by the time, so that listings are in order; `n` when it is taken already. */
+static void new_name(char *path, size_t size, const char *base, int n)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	snprintf(path, size, "%s/%04d%02d%02d-%02d%02d%02d-%d.%d", base, tm.tm_year + 1900,
+		 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)getpid(), n);
+}
+
 static int make_new(char *path, size_t size, struct collect_error *error)
 {
 	char base[PATH_MAX];
 	int r = session_base(base, sizeof(base));
-	time_t now = time(NULL);
-	struct tm tm;
 
 	if (r == -EPERM)
 		return collect_fail(error, r, base, "belongs to another user, or others may write to it",
 				    "remove it, or choose a directory with -o");
 	if (r)
 		return collect_fail(error, r, base, strerror(-r), "choose a directory with -o");
-	localtime_r(&now, &tm);
 	for (int i = 0; i < 1000; i++) {
-		int length = snprintf(path, size, "%s/%04d%02d%02d-%02d%02d%02d-%d", base,
-				      tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-				      tm.tm_min, tm.tm_sec, (int)getpid());
-		if (i && length > 0 && (size_t)length < size)
-			snprintf(path + length, size - length, ".%d", i);
+		new_name(path, size, base, i);
 		if (!mkdir(path, 0700))
 			return 0;
 		if (errno != EEXIST)
@@ -167,6 +170,48 @@ static int furnish(const char *path, struct collect_error *error)
 		r = -errno;
 	close(dir);
 	return r ? collect_fail(error, r, path, strerror(-r), "choose another directory with -o") : 0;
+}
+
+/*
+ * Sessions elsewhere are found by the live view through links in the base. Links to what is gone
+ * are removed on the way; `target` NULL removes no more than those.
+ */
+static void prune_links(const char *base, const char *target)
+{
+	char to[PATH_MAX];
+	DIR *dir = opendir(base);
+
+	if (!dir)
+		return;
+	for (struct dirent *e; (e = readdir(dir));) {
+		ssize_t length = readlinkat(dirfd(dir), e->d_name, to, sizeof(to) - 1);
+
+		if (length < 0)
+			continue;
+		to[length] = 0;
+		if ((target && !strcmp(to, target)) || (access(to, F_OK) && errno == ENOENT))
+			unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	closedir(dir);
+}
+
+/* Failing only means that the live view has to be told the directory. */
+static void link_session(const char *path)
+{
+	char base[PATH_MAX], link[PATH_MAX];
+
+	if (session_base(base, sizeof(base)))
+		return;
+	size_t length = strlen(base);
+
+	if (!strncmp(path, base, length) && path[length] == '/')
+		return;
+	prune_links(base, path);
+	for (int i = 0; i < 1000; i++) {
+		new_name(link, sizeof(link), base, i);
+		if (!symlink(path, link) || errno != EEXIST)
+			return;
+	}
 }
 
 int session_create(const char *dir, char *path, size_t size, struct collect_error *error)
@@ -197,6 +242,7 @@ int session_create(const char *dir, char *path, size_t size, struct collect_erro
 		return collect_fail(error, -errno, path, strerror(errno), "");
 	if ((size_t)snprintf(path, size, "%s", resolved) >= size)
 		return collect_fail(error, -ENAMETOOLONG, resolved, strerror(ENAMETOOLONG), "");
+	link_session(path);
 	return 0;
 }
 
@@ -233,6 +279,7 @@ int session_live_count(const char *path)
 
 int session_remove(const char *path)
 {
+	char base[PATH_MAX];
 	int fd = open_session(path);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
@@ -247,31 +294,46 @@ int session_remove(const char *path)
 
 	if (r == -ENOTEMPTY)
 		write_mark(fd);
+	else if (!r && !session_base(base, sizeof(base)))
+		prune_links(base, NULL);
 	closedir(dir);
 	return r;
 }
 
-static int add_sessions(const char *base, char ***paths, size_t *count)
+/* Appends a copy of `path`. */
+static void add_path(const char *path, char ***paths, size_t *count)
 {
+	char **grown = reallocarray(*paths, *count + 1, sizeof(**paths));
+
+	if (!grown)
+		return;
+	*paths = grown;
+	grown[*count] = strdup(path);
+	*count += grown[*count] != NULL;
+}
+
+/* The directories in `base`; links to directories elsewhere only where nobody else could make them. */
+static void add_sessions(const char *base, char ***paths, size_t *count)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	struct stat st;
 	DIR *dir = opendir(base);
 
 	if (!dir)
-		return -errno;
-	for (struct dirent *e; (e = readdir(dir));) {
-		char *path, **grown;
+		return;
+	bool is_trusted = !fstat(dirfd(dir), &st) && (!st.st_uid || st.st_uid == geteuid()) &&
+			  !(st.st_mode & 022);
 
-		if (e->d_name[0] == '.' || asprintf(&path, "%s/%s", base, e->d_name) < 0)
+	for (struct dirent *e; (e = readdir(dir));) {
+		if (e->d_name[0] == '.' || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW))
 			continue;
-		grown = reallocarray(*paths, *count + 1, sizeof(**paths));
-		if (!grown) {
-			free(path);
-			break;
-		}
-		*paths = grown;
-		(*paths)[(*count)++] = path;
+		snprintf(path, sizeof(path), "%s/%s", base, e->d_name);
+		if (S_ISDIR(st.st_mode))
+			add_path(path, paths, count);
+		else if (S_ISLNK(st.st_mode) && is_trusted && realpath(path, target))
+			add_path(target, paths, count);
 	}
 	closedir(dir);
-	return 0;
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -281,13 +343,14 @@ static int compare_paths(const void *a, const void *b)
 
 ssize_t session_list(char ***result)
 {
+	static const char prefix[] = USER_PARENT "/" USER_PREFIX;
 	char **paths = NULL, **users = NULL;
 	size_t count = 0, user_count = 0;
 
 	add_sessions(ROOT_BASE, &paths, &count);
 	add_sessions(USER_PARENT, &users, &user_count);
 	for (size_t i = 0; i < user_count; i++) {
-		if (!strncmp(users[i], USER_PARENT "/" USER_PREFIX, strlen(USER_PARENT "/" USER_PREFIX)))
+		if (!strncmp(users[i], prefix, strlen(prefix)))
 			add_sessions(users[i], &paths, &count);
 		free(users[i]);
 	}

@@ -31,6 +31,7 @@ struct gather {
 	uint32_t tombstone_count, tombstone_room;
 	uint64_t bytes_read;       /* of segments: bounded as a whole */
 	uint64_t last_ns;          /* the latest time in any record */
+	uint64_t last_real_ns;     /* the same moment on CLOCK_REALTIME, by that record's header */
 };
 
 struct source {
@@ -68,6 +69,15 @@ ssize_t session_list(char ***paths);
 
 /* Whether the process for which a segment is named runs now (by the name alone). */
 bool segment_name_is_running(const struct proc *proc, const char *name);
+
+/* Loads a probed segment into the model if it is of interest here. Takes `s`. */
+void segment_source_add(struct gather *g, struct segment *s, const char *path);
+
+/*
+ * segment_memfd.c: the record of a living process that could reach no session directory, if it
+ * keeps one in a memfd. Reads /proc/PID/maps: only for processes that matter.
+ */
+void segment_memfd_add(struct gather *g, pid_t pid);
 
 /* --- segment_model.c: one segment's records into the model ------------------------------------ */
 

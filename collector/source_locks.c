@@ -9,6 +9,9 @@
 #include "collector/owners.h"
 #include "collector/source.h"
 
+/* Reading the maps of one process costs some 50 us; records in memory are rare. */
+#define MEMFD_PROCESSES_MAX 64
+
 static bool has_live_process(const struct gather *g, pid_t pid)
 {
 	for (uint32_t e = index_first(&g->processes, pid); e != UINT32_MAX;
@@ -40,8 +43,30 @@ static bool has_live(const struct model *m)
 	return false;
 }
 
+/* Processes that matter and have no record in any directory: they may keep one in memory. */
+static void find_memfds(struct gather *g, const struct kernel_locks *k)
+{
+	pid_t last = 0;
+	int looked_at = 0;
+
+	for (uint32_t i = 0; i < g->options->target_count; i++)
+		if (g->options->targets[i].pid > 0 && !has_live_process(g, g->options->targets[i].pid))
+			segment_memfd_add(g, g->options->targets[i].pid);
+	for (uint32_t i = 0; i < k->count && looked_at < MEMFD_PROCESSES_MAX; i++) {
+		pid_t pid = k->items[i].pid;
+
+		if (pid <= 0 || pid == last || has_live_process(g, pid))
+			continue;
+		last = pid;
+		looked_at++;
+		segment_memfd_add(g, pid);
+	}
+}
+
 static int merge(struct gather *g, struct kernel_locks *k)
 {
+	if (!g->options->dir)
+		find_memfds(g, k);
 	int r = merge_match(g, k);
 
 	if (r)

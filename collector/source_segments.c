@@ -105,8 +105,7 @@ static bool has_budget(struct gather *g, const struct segment *s)
 	return g->bytes_read <= BYTES_MAX;
 }
 
-/* Takes `s`. */
-static void add_segment(struct gather *g, struct segment *s, const char *path)
+void segment_source_add(struct gather *g, struct segment *s, const char *path)
 {
 	struct segment_origin origin = {.path = path, .state = find_state(g, s)};
 	unsigned flags = g->options->want_events ? 0 : SEGMENT_NO_EVENTS;
@@ -157,7 +156,7 @@ static void read_entry(struct gather *g, int dir, const char *dir_path, const ch
 		segment_close(s);
 		return;
 	}
-	add_segment(g, s, path);
+	segment_source_add(g, s, path);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -195,7 +194,8 @@ static ssize_t list_names(DIR *dir, char ***result)
 /* All segments of one directory; their number, or negative errno. */
 static ssize_t read_directory(struct gather *g, const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Only a directory that the user named may be a link. */
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (g->options->dir ? 0 : O_NOFOLLOW));
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	char **names;
 
@@ -225,7 +225,7 @@ static int collect_file(struct gather *g, const char *path, struct collect_error
 	if (r)
 		return collect_fail(error, r, path, cause,
 				    r == -ENOTSUP ? "use the lockjam that recorded it" : "");
-	add_segment(g, s, path);
+	segment_source_add(g, s, path);
 	return 0;
 }
 
