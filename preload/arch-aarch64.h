@@ -27,6 +27,7 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 }
 
 #define ARCH_REGS 34 /* DWARF order: x0 to x30, sp, then pc and pstate */
+#define ARCH_REG_FP 29
 #define ARCH_REG_SP 31
 #define ARCH_REG_PC 32
 #define ARCH_REG_ARG0 0
@@ -52,6 +53,19 @@ static inline uintptr_t arch_jump_sp(const void *env)
 static inline void arch_pause(void)
 {
 	__asm__ volatile("yield");
+}
+
+/* Where we are: always inline, so that the registers are those of the function that asks. */
+static inline __attribute__((always_inline)) void arch_here(uint64_t *pc, uint64_t *sp, uint64_t *fp)
+{
+	__asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29"
+			 : "=r"(*pc), "=r"(*sp), "=r"(*fp));
+}
+
+/* A return address as it stands on the stack, without the signature in its upper bits. */
+static inline uint64_t arch_strip_pc(uint64_t pc)
+{
+	return pc & ((UINT64_C(1) << 48) - 1);
 }
 
 #endif

@@ -24,6 +24,7 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 }
 
 #define ARCH_REGS 17 /* DWARF order: 16 registers, then the return address */
+#define ARCH_REG_FP 6
 #define ARCH_REG_SP 7
 #define ARCH_REG_PC 16
 #define ARCH_REG_ARG0 5
@@ -55,6 +56,19 @@ static inline uintptr_t arch_jump_sp(const void *env)
 static inline void arch_pause(void)
 {
 	__asm__ volatile("pause");
+}
+
+/* Where we are: always inline, so that the registers are those of the function that asks. */
+static inline __attribute__((always_inline)) void arch_here(uint64_t *pc, uint64_t *sp, uint64_t *fp)
+{
+	__asm__ volatile("leaq 0(%%rip), %0\n\tmovq %%rsp, %1\n\tmovq %%rbp, %2"
+			 : "=r"(*pc), "=r"(*sp), "=r"(*fp));
+}
+
+/* A return address as it stands on the stack, without what the processor mixes into it. */
+static inline uint64_t arch_strip_pc(uint64_t pc)
+{
+	return pc;
 }
 
 #endif

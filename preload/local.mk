@@ -7,6 +7,7 @@ preload_liblockjam_la_SOURCES = \
 	preload/cfi.c \
 	preload/cfi.h \
 	preload/cfi_reader.h \
+	preload/cfi_rules.c \
 	preload/descriptor.c \
 	preload/descriptor.h \
 	preload/finding.c \
@@ -46,6 +47,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/thunk.h \
 	preload/trampoline.c \
 	preload/unsafe.def \
+	preload/unwind.c \
+	preload/unwind.h \
 	preload/wrap.h \
 	preload/wrap_fcntl.c \
 	preload/wrap_fd.c \

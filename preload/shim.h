@@ -36,7 +36,8 @@ struct shim_self {
 	uint32_t in_vfork;        /* 1 in a vfork child, which shares our memory and records nothing */
 	uint32_t in_unwind;       /* 1 while libunwind walks: a handler must not enter it again */
 	uint32_t reserved;
-	void *inheritance;        /* inherit.h: between the forks two sides, what the child shares */
+	void *inheritance;        /* inherit.h: between the fork's two sides, what the child shares */
+	uint64_t stack_low, stack_high; /* unwind.c: a part of the stack that is known to be there */
 };
 static_assert(sizeof(struct shim_self) <= 128, "budget of DESIGN: 128 bytes of TLS");
 static_assert(offsetof(struct shim_self, frame) == 0, "thunks test offset 0");
@@ -105,9 +106,8 @@ uint64_t shim_now_ns(void); /* CLOCK_MONOTONIC */
 /* --- stack.c ------------------------------------------------------------------------------- */
 
 /*
- * The calling thread's stack from the wrapper's caller on, interned. 0 inside handlers, while
- * unwinding already, or without libunwind. Not for handlers: libunwind's slow path may take the
- * loader's lock.
+ * The calling thread's stack from the wrapper's caller on, interned; in a handler through the
+ * signal's frame. 0 if there is no room. Takes no lock, see unwind.h.
  */
 uint32_t stack_capture(void);
 

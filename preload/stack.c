@@ -8,6 +8,7 @@
 #include "preload/segment_file.h"
 #include "preload/shim.h"
 #include "preload/stack.h"
+#include "preload/unwind.h"
 
 #define HASH_SLOTS 8192 /* a power of two, twice the stacks */
 #define MAX_PROBES 16
@@ -96,5 +97,7 @@ uint32_t stack_copy(uint32_t stack, uint64_t *pcs)
 
 uint32_t stack_capture(void)
 {
-	return 0;
+	uint64_t pcs[STACK_MAX_FRAMES];
+
+	return stack_intern(pcs, unwind_here(pcs, STACK_MAX_FRAMES));
 }
