@@ -274,16 +274,15 @@ static void put_parameters(FILE *out, Dwarf_Die *function, const struct location
 	for (int more = dwarf_child(function, &child); !more;
 	     more = dwarf_siblingof(&child, &child)) {
 		Dwarf_Attribute attribute;
-		if (dwarf_tag(&child) != DW_TAG_formal_parameter)
+		const char *name = dwarf_formstring(
+			dwarf_attr_integrate(&child, DW_AT_name, &attribute));
+		if (dwarf_tag(&child) != DW_TAG_formal_parameter || !name)
 			continue;
 		if (count++ == ARGUMENTS_MAX) {
 			fputs(", ...", out);
 			return;
 		}
-		const char *name = dwarf_formstring(
-			dwarf_attr_integrate(&child, DW_AT_name, &attribute));
-
-		fprintf(out, "%s%s=", count > 1 ? ", " : "", name ? name : "?");
+		fprintf(out, "%s%s=", count > 1 ? ", " : "", name);
 		put_parameter(out, &child, scope);
 	}
 }

@@ -33,6 +33,7 @@ static const char *const insides[] = {
 /* Allocators that are libraries of their own: all of their code counts. */
 static const char *const libraries[] = { "libjemalloc", "libtcmalloc", "libmimalloc" };
 
+#define LIBC_PREFIX "__libc_" /* glibc's own names of malloc() and its like */
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* "_int_free.part.0" is _int_free, and "__GI___libc_free" is __libc_free. */
@@ -90,6 +91,20 @@ static bool is_in_allocator(const struct model_frame *frames, uint32_t count)
 	return false;
 }
 
+/* Of the interrupted function and those inlined into it: the real one, as programs know it. */
+static const char *name_of(const struct model_frame *frames, uint32_t count)
+{
+	uint32_t last = 0;
+
+	while (last + 1 < count && frames[last + 1].kind == FRAME_INLINE)
+		last++;
+	const char *name = frames[last].function;
+
+	if (name && is_entry(&frames[last]) && !strncmp(name, LIBC_PREFIX, strlen(LIBC_PREFIX)))
+		name += strlen(LIBC_PREFIX);
+	return name;
+}
+
 /* Nested handlers: each signal frame may be the one that interrupted the allocator. */
 void stacks_classify(struct stacks *s, uint32_t call)
 {
@@ -110,6 +125,6 @@ void stacks_classify(struct stacks *s, uint32_t call)
 		c->has_interrupted_allocator =
 			is_in_allocator(&frames[i + 1], st->frame_count - i - 1);
 		if (!c->interrupted || c->has_interrupted_allocator)
-			c->interrupted = frames[i + 1].function;
+			c->interrupted = name_of(&frames[i + 1], st->frame_count - i - 1);
 	}
 }
