@@ -18,6 +18,7 @@
 
 #define BUCKETS 1024
 #define VDSO_SIZE_MAX (1 << 20)
+#define FOREIGN_SIZE_MAX (256 << 20) /* of a file that belongs to neither root nor us */
 
 struct images {
 	const struct proc *proc;
@@ -140,14 +141,16 @@ static int open_regular(const char *path)
 
 /*
  * Mapping is fast, but a file that its owner cuts in that moment would kill us: only root's files
- * and our own are mapped.
+ * and our own are mapped. Of others' files whole sections are read, so that their size counts.
  */
 static Elf *open_elf(int fd)
 {
 	struct stat st;
-	bool is_safe = fstat(fd, &st) == 0 && (st.st_uid == 0 || st.st_uid == geteuid());
+	bool is_known = fstat(fd, &st) == 0;
 
-	return elf_begin(fd, is_safe ? ELF_C_READ_MMAP_PRIVATE : ELF_C_READ, NULL);
+	if (is_known && (st.st_uid == 0 || st.st_uid == geteuid()))
+		return elf_begin(fd, ELF_C_READ_MMAP_PRIVATE, NULL);
+	return is_known && st.st_size <= FOREIGN_SIZE_MAX ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
 }
 
 static bool is_wanted_build(const struct image *image, Elf *elf)
@@ -188,7 +191,7 @@ static bool accept_elf(struct image *image, Elf *elf, int fd, char *memory)
 	image->fd = fd;
 	image->memory = memory;
 	if (!elf || elf_kind(elf) != ELF_K_ELF)
-		image->problem = "is no ELF file";
+		image->problem = "is no ELF file, or too large a one";
 	else if (!is_wanted_build(image, elf))
 		image->problem = "was replaced since it was mapped";
 	else if (!measure(image))

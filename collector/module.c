@@ -82,13 +82,20 @@ static char *parse_map(char *line, uint64_t *start, uint64_t *end, uint64_t *off
 	return path;
 }
 
-static struct module *find_overlap(struct modules *modules, uint32_t count, uint64_t start,
+/* Of items[0..count), which are sorted and do not overlap: one that overlaps the range, or NULL. */
+static struct module *find_overlap(const struct modules *modules, uint32_t count, uint64_t start,
 				   uint64_t end)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (modules->items[i].start < end && start < modules->items[i].end)
-			return &modules->items[i];
-	return NULL;
+	uint32_t low = 0, high = count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (modules->items[middle].end <= start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && modules->items[low].start < end ? &modules->items[low] : NULL;
 }
 
 /* The mappings of one file follow each other; `recorded` modules came from the segment. */
@@ -191,18 +198,9 @@ void modules_done(struct modules *modules)
 
 struct module *modules_find(const struct modules *modules, uint64_t address)
 {
-	uint32_t low = 0, high = modules->count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-		if (modules->items[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == modules->count || address < modules->items[low].start)
+	if (address == UINT64_MAX)
 		return NULL;
-	return &modules->items[low];
+	return find_overlap(modules, modules->count, address, address + 1);
 }
 
 /* The build-id among the notes in page[from..to), or 0. */

@@ -285,7 +285,7 @@ static_assert(sizeof(struct seg_finding) == 400, "ABI");
 
 struct seg_stack {
 	uint32_t seq;
-	uint32_t count; /* frames; innermost first, return addresses but for frame 0 */
+	uint32_t count; /* frames; innermost first: the wrapper's caller. All are return addresses */
 	uint32_t pcs;   /* first index (0-based) into SEG_PCS */
 	uint32_t flags; /* 1: cut at the unwinder's limit */
 	uint64_t hash;
