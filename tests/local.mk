@@ -31,7 +31,6 @@ tests_unit_unit_SOURCES = \
 	tests/unit/segment_fixture.c \
 	tests/unit/segment_fixture.h \
 	tests/unit/segment_read.c \
-	tests/unit/stack.c \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h
@@ -66,6 +65,7 @@ VICTIMS = \
 	tests/victims/polling-ended \
 	tests/victims/ranges-posix \
 	tests/victims/readers-posix \
+	tests/victims/storm \
 	tests/victims/upgrade-posix \
 	tests/victims/wait-flock \
 	tests/victims/wait-lockf \
@@ -111,15 +111,19 @@ endif
 TEST_LIBRARY = \
 	tests/lib/__init__.py \
 	tests/lib/case.py \
+	tests/lib/elf.py \
 	tests/lib/proc.py \
+	tests/lib/segment.py \
 	tests/lib/tap.py \
 	tests/lib/views.py
 E2E_TESTS = \
 	tests/e2e/command.py \
 	tests/e2e/run.py \
 	tests/e2e/handlers.py \
+	tests/e2e/kernel.py \
 	tests/e2e/layering.py \
 	tests/e2e/locks.py \
+	tests/e2e/storm.py \
 	tests/e2e/transparency.py \
 	tests/e2e/victims.py \
 	tests/e2e/wrappers.py

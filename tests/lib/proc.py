@@ -36,22 +36,38 @@ def descendants(pid):
     return found
 
 
+def _parse_lock(words):
+    """A Lock of the words behind the number, or None."""
+    depth = 0
+    while words and words[0] == "->":
+        depth += 1
+        words = words[1:]
+    if len(words) < 7:
+        return None
+    major, minor, ino = words[4].split(":")
+    return Lock(words[0], words[2], int(words[3]), os.makedev(int(major, 16), int(minor, 16)),
+                int(ino), int(words[5]), None if words[6] == "EOF" else int(words[6]), depth)
+
+
 def locks():
-    """The entries of /proc/locks, in its order."""
+    """The entries of /proc/locks, in its order. The kernel hands it out in pieces of a page: while
+    locks come and go, an entry that is there all the time may be skipped."""
+    found = [_parse_lock(line.split()[1:]) for line in read("locks").splitlines()]
+    return [lock for lock in found if lock]
+
+
+def held_locks(pid):
+    """What a process holds, by its descriptors: exact for each of them, unlike locks()."""
     found = []
-    for line in read("locks").splitlines():
-        words = line.split()[1:]
-        depth = 0
-        while words[0] == "->":
-            depth += 1
-            words = words[1:]
-        if len(words) < 7:
-            continue
-        major, minor, ino = words[4].split(":")
-        found.append(Lock(words[0], words[2], int(words[3]),
-                          os.makedev(int(major, 16), int(minor, 16)), int(ino), int(words[5]),
-                          None if words[6] == "EOF" else int(words[6]), depth))
-    return found
+    try:
+        descriptors = os.listdir(f"/proc/{pid}/fdinfo")
+    except (FileNotFoundError, ProcessLookupError):
+        return found
+    for descriptor in descriptors:
+        for line in (read(pid, "fdinfo", descriptor) or "").splitlines():
+            if line.startswith("lock:"):
+                found.append(_parse_lock(line.split()[2:]))
+    return [lock for lock in found if lock]
 
 
 def state(pid, tid=None):

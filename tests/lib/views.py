@@ -35,8 +35,10 @@ def findings(view, kind=None):
 
 
 def functions(frames):
-    """Names of a stack, innermost first; a signal frame is "<signal>"."""
-    return ["<signal>" if f["kind"] == "signal" else f["function"] or "?" for f in frames]
+    """Names of a stack, innermost first; a signal frame is "<signal>". With libc's debug
+    information malloc() is __libc_malloc and puts() is _IO_puts: they lose that prefix here."""
+    return ["<signal>" if f["kind"] == "signal" else
+            re.sub(r"^(__GI_)?(__libc_|_IO_)(?=[a-z])", "", f["function"] or "?") for f in frames]
 
 
 def is_subsequence(wanted, names):

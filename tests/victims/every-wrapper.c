@@ -69,8 +69,8 @@ static void install_all(void)
 	victim_must(-(signal(SIGUSR2, on_signal) == SIG_ERR), "signal");
 	victim_must(-(bsd_signal(SIGHUP, on_signal) == SIG_ERR), "bsd_signal");
 	victim_must(-(__sysv_signal(SIGWINCH, on_signal) == SIG_ERR), "__sysv_signal");
-	victim_must(-(sigset(SIGIO, on_signal) == SIG_ERR), "sigset");
-	victim_say("handlers SIGUSR1 SIGUSR2 SIGHUP SIGWINCH SIGIO");
+	victim_must(-(sigset(SIGURG, on_signal) == SIG_ERR), "sigset");
+	victim_say("handlers SIGUSR1 SIGUSR2 SIGHUP SIGWINCH SIGURG");
 }
 
 int main(void)

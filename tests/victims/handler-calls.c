@@ -2,7 +2,7 @@
  * Scenario: SIGALRM interrupts a function of the program (no libc in it), and the handler calls
  * the function that the first argument names.
  * Expect: unsafe-call-in-handler with that function, SIGALRM, and crunch() as what was
- * interrupted; never heap-reentered.
+ * interrupted; never heap-reentered. Where libc allocates inside, a second one for that.
  * Twins: outside-handlers.c, handler-safe.c.
  */
 #include "handler.h"
@@ -15,10 +15,10 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static void *volatile memory;
 static volatile time_t when;
 static volatile sig_atomic_t is_done;
-static const char *volatile text = "hello"; /* keeps printf() from becoming puts() */
+static const char *volatile text = "hello";
 
-static void call_printf(void) { printf("%s\n", text); }
-static void call_fprintf(void) { fprintf(stdout, "%s\n", text); }
+static void call_printf(void) { printf("(%s)\n", text); }
+static void call_fprintf(void) { fprintf(stdout, "(%s)\n", text); }
 static void call_puts(void) { puts(text); }
 static void call_fputs(void) { fputs(text, stdout); }
 static void call_fwrite(void) { memory = fwrite(text, 1, 5, stdout) == 5 ? memory : NULL; }

@@ -54,6 +54,7 @@ __attribute__((noinline)) static void churn(void)
 {
 	kept = malloc(5000);
 	free(kept);
+	kept = NULL; /* keeps free() from being the last call, which would leave no frame */
 }
 
 int main(int argc, char **argv)

@@ -20,11 +20,11 @@ static void *volatile kept;
 
 __attribute__((noinline)) static void *xzmalloc(size_t size)
 {
-	void *memory = malloc(size);
+	void *memory = calloc(1, size);
 
 	if (!memory)
 		_exit(99);
-	return memset(memory, 0, size);
+	return memory;
 }
 
 static inline __attribute__((always_inline)) void index_tellexpunge(struct state *s)

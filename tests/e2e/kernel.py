@@ -1,0 +1,122 @@
+"""Agreement with the kernel: while stress-ng takes and drops locks as fast as it can, every
+snapshot of `lockjam graph` is compared with /proc/locks read before and after it.
+
+What the two readings do not settle, because the entry came or went in between, is set aside and
+counted. Three victims that hold and wait all the time must be in every snapshot, exactly.
+LOCKJAM_TEST_SNAPSHOTS sets another number of snapshots."""
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import proc, tap, views  # noqa: E402
+from lib.case import Skip, wait_until  # noqa: E402
+
+SNAPSHOTS = int(os.environ.get("LOCKJAM_TEST_SNAPSHOTS", "500"))
+KINDS = {"POSIX": "posix", "OFDLCK": "ofd", "FLOCK": "flock"}
+SLACK_NS = 50_000_000  # between our clock readings and those of the collector
+
+
+def kernel_entries(pids):
+    """{(kind, mode, dev, ino, start, end, waits): pids} as the kernel has it now, and the time
+    before: /proc/locks, and what it skipped of `pids` by their descriptors."""
+    when = time.time_ns()
+    entries = {}
+    for lock in proc.locks() + [held for pid in pids for held in proc.held_locks(pid)]:
+        if lock.kind in KINDS:
+            key = (KINDS[lock.kind], lock.mode.lower(), lock.dev, lock.ino, lock.start, lock.end,
+                   lock.depth > 0)
+            entries.setdefault(key, set()).add(lock.pid)
+    return when, entries
+
+
+def graph_entries(view):
+    """(key, party) of everything in the graph that the kernel knows: no polling waiters."""
+    for lock in view["locks"]:
+        for role in ("holders", "waiters"):
+            for party in lock[role]:
+                if party["state"] != "polling":
+                    yield (lock["kind"], party["mode"], lock["dev"], lock["ino"], party["start"],
+                           party["end"], role == "waiters"), party
+
+
+def is_named(key, party, entries):
+    """Whether the kernel has this entry, as far as it names owners: OFD locks have none, and a
+    flock is charged to whoever took it, who may be another process than the one that keeps it."""
+    pids = entries.get(key, ())
+    return bool(pids) and (key[0] != "posix" or party["pid"] in pids)
+
+
+def judge(key, party, before, after):
+    """agrees, changed (set aside), or phantom."""
+    in_before, in_after = (is_named(key, party, e) for _, e in (before, after))
+    if in_before and in_after:
+        return "agrees"
+    if in_before or in_after:
+        return "changed"
+    # In neither reading: it can only be true if it began after the first one.
+    if party["since_ns"] and party["since_ns"] < before[0] - SLACK_NS:
+        return "phantom"
+    return "changed"
+
+
+
+
+
+def steady_victims(case):
+    """Victims in one state for the whole test: [(their holder, waiters)]."""
+    found = []
+    for name in ("wait-posix", "wait-ofd", "wait-flock"):
+        victim = case.victim(name, case.path(name + ".lock"), shim="preload")
+        found.append((victim.pid, sorted(int(w[7:]) for w in victim.said
+                                         if w.startswith("waiter "))))
+    return found
+
+
+def check_steady(view, steady):
+    for holder, waiting in steady:
+        path = [lock for lock in view["locks"] if holder in [h["pid"] for h in lock["holders"]]]
+        assert len(path) == 1, (f"holder {holder} is missing: {path}\n"
+                                f"{[n for n in view['notes']]}\n"
+                                f"{[l for l in proc.locks() if holder == l.pid]}")
+        assert sorted(w["pid"] for w in path[0]["waiters"]) == waiting, path
+
+
+@tap.test(f"{SNAPSHOTS} snapshots agree with /proc/locks while stress-ng runs", 400)
+def _(case):
+    if not shutil.which("stress-ng"):
+        raise Skip("stress-ng is not installed")
+    steady = steady_victims(case)
+    stress = case.start(
+        ["nice", "-n", "19", "stress-ng", "--flock", "4", "--lockofd", "2", "--fcntl", "2",
+         "--locka", "2", "--temp-path", case.dir, "--timeout", "0"], "preload",
+        stderr=open(os.devnull, "w", encoding="ascii"))
+    wait_until(lambda: len(proc.locks()) > 12, "stress-ng to take locks")
+    tally, phantoms = Counter(), []
+    for _ in range(SNAPSHOTS):
+        pids = proc.descendants(os.getpid())
+        before = kernel_entries(pids)
+        view = case.json("graph")
+        after = kernel_entries(pids)
+        check_steady(view, steady)
+        for key, party in graph_entries(view):
+            verdict = judge(key, party, before, after)
+            tally[verdict] += 1
+            if verdict == "phantom":
+                phantoms.append((key, party))
+        # What stands in both readings and is in the graph nowhere, by pid-less key.
+        known = {key for key, _ in graph_entries(view)}
+        stable = {k for k, named in before[1].items()
+                  if named & after[1].get(k, set()) & set(pids)}
+        tally["steady in the kernel"] += len(stable)
+        tally["of these not in the graph"] += len(stable - known)
+    assert stress.process.poll() is None, "stress-ng ended by itself"
+    print(f"# {SNAPSHOTS} snapshots: {dict(tally)}")
+    assert not phantoms, f"{len(phantoms)} phantoms, the first: {phantoms[0]}"
+    assert tally["agrees"] > SNAPSHOTS * 9, tally
+
+
+if __name__ == "__main__":
+    tap.main()
