@@ -103,6 +103,9 @@ uint32_t segment_thread(void); /* index of the calling thread's record */
 /* --- clock, ids ---------------------------------------------------------------------------- */
 uint64_t shim_now_ns(void); /* CLOCK_MONOTONIC */
 
+/* prctl(PR_SET_TSC) made the processor's counter, which libc's clock reads, a fault: ask the kernel. */
+extern bool shim_no_counter __attribute__((visibility("hidden")));
+
 /* --- stack.c ------------------------------------------------------------------------------- */
 
 /*

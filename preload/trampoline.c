@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <ucontext.h>
 
 #include "preload/finding.h"
@@ -252,8 +251,10 @@ __attribute__((noinline)) static void record_entry(struct shim_frame *frame, con
 		record->max_depth = frame->nesting;
 	frame->logged = now - before > RATE_LIMIT_NS;
 	if (frame->logged)
-		segment_event(SEG_EV_SIGNAL, 0, info->si_code <= 0 ? info->si_pid : 0,
-			      frame->record, 0);
+		segment_event_at(now, &(struct segment_event){
+					      .kind = SEG_EV_SIGNAL,
+					      .aux = info->si_code <= 0 ? info->si_pid : 0,
+					      .value = frame->record });
 	if (frame->disposition->flags & (int)SA_RESETHAND)
 		signal_was_reset(frame->disposition);
 }
@@ -263,14 +264,15 @@ __attribute__((noinline)) static void record_entry(struct shim_frame *frame, con
 static void record_return(const struct shim_frame *frame, int errno_after)
 {
 	struct seg_handler *record;
-	uint64_t spent;
+	uint64_t now, spent;
 
 	note_thread();
 	/* By the disposition, not by frame->record: the handler may have forked. */
 	record = segment_record(SEG_HANDLERS, signal_record(frame->disposition));
 	if (!record)
 		return;
-	spent = shim_now_ns() - frame->entered_ns;
+	now = shim_now_ns();
+	spent = now - frame->entered_ns;
 	if (frame->record) {
 		add(&record->total_ns, spent);
 		raise_to(&record->max_ns, spent);
@@ -283,7 +285,8 @@ static void record_return(const struct shim_frame *frame, int errno_after)
 		add(&record->errno_clobbered, 1);
 	}
 	if (frame->logged)
-		segment_event(SEG_EV_RETURN, 0, 0, frame->record, 0);
+		segment_event_at(now, &(struct segment_event){ .kind = SEG_EV_RETURN,
+							       .value = frame->record });
 }
 
 /* Is the frame still this trampoline's, that is: was it never taken for one that was left? */
