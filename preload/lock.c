@@ -149,7 +149,8 @@ static void begin_wait(struct lock_call *call)
 	segment_publish(&record->seq);
 	call->outer_wait = current_wait();
 	set_wait(call->slot);
-	segment_event_at(now, &(struct segment_event){ SEG_EV_WAIT, call->mode, 0, call->slot,
+	segment_event_at(now, &(struct segment_event){ SEG_EV_WAIT, call->mode,
+						       (int32_t)call->resource, call->slot,
 						       call->range.start });
 }
 
@@ -185,7 +186,8 @@ static void granted(struct lock_call *call)
 	segment_publish(&record->seq);
 	change.slot = call->slot;
 	lockset_submit(&change);
-	segment_event_at(now, &(struct segment_event){ SEG_EV_ACQUIRED, call->mode, 0, call->slot,
+	segment_event_at(now, &(struct segment_event){ SEG_EV_ACQUIRED, call->mode,
+						       (int32_t)call->resource, call->slot,
 						       call->range.start });
 }
 

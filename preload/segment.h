@@ -308,8 +308,8 @@ enum seg_event_kind {
 	SEG_EV_FORK,      /* value: child's pid */
 	SEG_EV_EXEC,
 	SEG_EV_EXIT,      /* value: status */
-	SEG_EV_WAIT,      /* value: lock index */
-	SEG_EV_ACQUIRED,  /* value: lock index */
+	SEG_EV_WAIT,      /* value: lock index; aux: resource index (the lock's slot may be reused) */
+	SEG_EV_ACQUIRED,  /* value: lock index; aux: resource index */
 	SEG_EV_REFUSED,   /* value: lock index; aux: errno */
 	SEG_EV_WITHDRAWN, /* value: lock index; aux: errno */
 	SEG_EV_RELEASED,  /* value: resource index; aux: kind */
