@@ -62,6 +62,15 @@ static void set_time(struct collector *c)
 	m->now_real_ns = has_live ? real : c->gather.last_real_ns;
 }
 
+static int compare_events(const void *x, const void *y)
+{
+	const struct model_event *a = x, *b = y;
+
+	if (a->ns != b->ns)
+		return a->ns < b->ns ? -1 : 1;
+	return (a->process > b->process) - (a->process < b->process);
+}
+
 /* Names what the analysis talks about, then lets it judge. */
 static int judge(struct collector *c)
 {
@@ -99,6 +108,9 @@ int collector_open(const struct collect_options *options, struct collector **col
 		r = sources[i]->collect(&c->gather, error);
 		set_time(c); /* after each: no record may be later than what is called now */
 	}
+	if (c->model->events.count)
+		qsort(c->model->events.items, c->model->events.count,
+		      sizeof(c->model->events.items[0]), compare_events);
 	if (!r)
 		r = select_targets(&c->gather, error);
 	if (!r && judge(c))
