@@ -129,3 +129,46 @@ E2E_TESTS = \
 	tests/e2e/wrappers.py
 EXTRA_DIST += $(TEST_LIBRARY) $(E2E_TESTS)
 TESTS += $(E2E_TESTS)
+
+# --- fuzzing of the segment reader ---------------------------------------------------------------
+# `make check` replays the corpus; `make fuzz` runs libFuzzer for FUZZ_TIME seconds.
+FUZZ_TIME = 60
+FUZZ_CC = clang
+FUZZ_CORPUS = \
+	tests/fuzz/corpus/fixture.seg \
+	tests/fuzz/corpus/future.seg \
+	tests/fuzz/corpus/handler.seg \
+	tests/fuzz/corpus/huge.seg \
+	tests/fuzz/corpus/overlap.seg \
+	tests/fuzz/corpus/torn.seg \
+	tests/fuzz/corpus/truncated.seg \
+	tests/fuzz/corpus/unterminated.seg \
+	tests/fuzz/corpus/waiter.seg \
+	tests/fuzz/corpus/wild.seg
+EXTRA_DIST += $(FUZZ_CORPUS) tests/fuzz/compact.py
+check_PROGRAMS += tests/fuzz/replay
+TESTS += tests/fuzz/replay
+tests_fuzz_replay_SOURCES = tests/fuzz/fuzz_segment.c tests/fuzz/replay.c
+tests_fuzz_replay_LDADD = collector/libcollector.a $(ELF_LIBS) $(DEMANGLE_LIBS)
+
+# What the target needs of the collector, built once more with the fuzzer's instrumentation.
+FUZZ_PARTS = tests/fuzz/fuzz_segment.c collector/gather.c collector/graph.c collector/index.c \
+	collector/kernel_locks.c collector/merge.c collector/merge_match.c collector/model.c \
+	collector/proc.c collector/segment_model.c collector/segment_read.c \
+	collector/segment_story.c collector/select_reduce.c
+tests/fuzz/fuzz_segment: $(FUZZ_PARTS) config.h
+	$(AM_V_at)$(MKDIR_P) tests/fuzz
+	$(AM_V_CCLD)sources=; for f in $(FUZZ_PARTS); do sources="$$sources $(srcdir)/$$f"; done; \
+	$(FUZZ_CC) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -I$(srcdir) -I. -o $@ $$sources
+.PHONY: fuzz
+fuzz: tests/fuzz/fuzz_segment
+	@$(MKDIR_P) tests/fuzz/found
+	tests/fuzz/fuzz_segment -max_total_time=$(FUZZ_TIME) -max_len=65536 -print_final_stats=1 \
+		-verbosity=0 -artifact_prefix=tests/fuzz/ tests/fuzz/found $(srcdir)/tests/fuzz/corpus
+	@echo "fuzz: $(FUZZ_TIME) seconds without a crash"
+CLEANFILES += tests/fuzz/fuzz_segment
+clean-local: clean-fuzz
+.PHONY: clean-fuzz
+clean-fuzz:
+	-rm -rf tests/fuzz/found

@@ -2,10 +2,11 @@
  * The fuzz target without a fuzzer, for every `make check`: all files of the corpus as they are,
  * cut short, and with bytes changed by a fixed sequence of random numbers. Prints TAP.
  *
- *	replay CORPUS-FILE...
+ *	replay [FILE...]	(none: the corpus of the source tree)
  */
 #include "config.h"
 
+#include <glob.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,24 +64,38 @@ static void replay(const uint8_t *data, size_t size)
 		run(data, size, 1);
 }
 
-int main(int argc, char **argv)
+static void replay_file(int number, const char *path)
 {
 	static uint8_t data[SIZE_MAX_READ];
+	FILE *file = fopen(path, "re");
+	const char *name = strrchr(path, '/');
 
-	printf("1..%d\n", argc - 1);
-	for (int i = 1; i < argc; i++) {
-		FILE *file = fopen(argv[i], "re");
-		const char *name = strrchr(argv[i], '/');
-
-		if (!file) {
-			printf("not ok %d - %s cannot be read\n", i, argv[i]);
-			continue;
-		}
-		size_t size = fread(data, 1, sizeof(data), file);
-
-		fclose(file);
-		replay(data, size);
-		printf("ok %d - %s, cut and changed, is read without harm\n", i, name ? name + 1 : argv[i]);
+	if (!file) {
+		printf("not ok %d - %s cannot be read\n", number, path);
+		return;
 	}
-	return argc > 1 ? 0 : 1;
+	size_t size = fread(data, 1, sizeof(data), file);
+
+	fclose(file);
+	replay(data, size);
+	printf("ok %d - %s, cut and changed, is read without harm\n", number, name ? name + 1 : path);
+}
+
+int main(int argc, char **argv)
+{
+	const char *source = getenv("LOCKJAM_TEST_SRCDIR");
+	char pattern[4096];
+	glob_t files = {.gl_pathc = argc - 1, .gl_pathv = argv + 1};
+
+	snprintf(pattern, sizeof(pattern), "%s/tests/fuzz/corpus/*.seg", source ? source : ".");
+	if (argc < 2 && glob(pattern, 0, NULL, &files)) {
+		printf("Bail out! no files: %s\n", pattern);
+		return 1;
+	}
+	printf("1..%zu\n", files.gl_pathc);
+	for (size_t i = 0; i < files.gl_pathc; i++)
+		replay_file(i + 1, files.gl_pathv[i]);
+	if (argc < 2)
+		globfree(&files);
+	return 0;
 }
