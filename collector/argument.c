@@ -1,318 +1,131 @@
-#include "config.h"
-
+/* See argument.h: which arguments a frame has, and each one's text. */
 #include "collector/argument.h"
 
-#include <ctype.h>
 #include <dwarf.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "collector/location.h"
+#include "collector/argument_value.h"
 
-#define ARGUMENTS_MAX 24
-#define STRING_MAX 64   /* characters of a string that are shown */
-#define TYPES_MAX 32    /* typedefs and qualifiers over each other */
-#define OPTIMIZED_OUT "<optimized out>"
+#define PARAMETERS_MAX 64
+#define MORE ", ..."
 
-/* --- types ------------------------------------------------------------------------------------ */
+/* The parameters of one frame, in the order in which they are shown. */
+struct parameters {
+	Dwarf_Die items[PARAMETERS_MAX];
+	unsigned count;
+	bool is_cut;
+};
 
-/* Behind typedefs and qualifiers; false for none (void). */
-static bool plain_type(Dwarf_Die *die, Dwarf_Die *type)
+static bool origin_of(Dwarf_Die *die, Dwarf_Die *origin)
 {
-	Dwarf_Attribute attribute;
+	Dwarf_Attribute attr;
 
-	if (!dwarf_formref_die(dwarf_attr_integrate(die, DW_AT_type, &attribute), type))
-		return false;
-	for (int i = 0; i < TYPES_MAX; i++) {
-		int tag = dwarf_tag(type);
-		if (tag != DW_TAG_typedef && tag != DW_TAG_const_type &&
-		    tag != DW_TAG_volatile_type && tag != DW_TAG_restrict_type &&
-		    tag != DW_TAG_atomic_type)
+	return dwarf_attr(die, DW_AT_abstract_origin, &attr) && dwarf_formref_die(&attr, origin);
+}
+
+/* Whether one of the parameters stands for the abstract one. */
+static bool is_listed(struct parameters *p, Dwarf_Die *abstract, unsigned count)
+{
+	Dwarf_Die origin;
+
+	for (unsigned i = 0; i < count; i++)
+		if (origin_of(&p->items[i], &origin) && origin.addr == abstract->addr)
 			return true;
-		Dwarf_Die inner;
-		if (!dwarf_formref_die(dwarf_attr_integrate(type, DW_AT_type, &attribute), &inner))
-			return false;
-		*type = inner;
-	}
 	return false;
 }
 
-static uint64_t number_of(Dwarf_Die *die, unsigned name, uint64_t otherwise)
+static void collect(struct parameters *p, Dwarf_Die *parent, bool is_abstract)
 {
-	Dwarf_Attribute attribute;
-	Dwarf_Word value;
-
-	if (dwarf_formudata(dwarf_attr_integrate(die, name, &attribute), &value))
-		return otherwise;
-	return value;
-}
-
-static bool is_character(Dwarf_Die *type)
-{
-	uint64_t encoding = number_of(type, DW_AT_encoding, 0);
-
-	return dwarf_tag(type) == DW_TAG_base_type && number_of(type, DW_AT_byte_size, 0) == 1 &&
-	       (encoding == DW_ATE_signed_char || encoding == DW_ATE_unsigned_char);
-}
-
-/* --- values ----------------------------------------------------------------------------------- */
-
-static int64_t sign_extend(uint64_t value, size_t size)
-{
-	unsigned shift = 64 - 8 * (unsigned)size;
-
-	return (int64_t)(value << shift) >> shift;
-}
-
-/* One character of a string as C writes it. */
-static void put_character(FILE *out, unsigned char c, char quote)
-{
-	if (c == '\n')
-		fputs("\\n", out);
-	else if (c == '\t')
-		fputs("\\t", out);
-	else if (c == (unsigned char)quote || c == '\\')
-		fprintf(out, "\\%c", c);
-	else if (c < 32 || c > 126)
-		fprintf(out, "\\%03o", c);
-	else
-		fputc(c, out);
-}
-
-static void put_string(FILE *out, const struct argument_frame *frame, uint64_t address)
-{
-	unsigned char c;
-
-	if (!address || !frame->read(frame->context, address, &c, 1))
-		return;
-	fputs(" \"", out);
-	for (unsigned i = 0; i < STRING_MAX; i++) {
-		if (!frame->read(frame->context, address + i, &c, 1) || !c) {
-			fputc('"', out);
-			return;
-		}
-		put_character(out, c, '"');
-	}
-	fputs("\"...", out);
-}
-
-static void put_float(FILE *out, uint64_t value, size_t size)
-{
-	float single;
-	double number;
-
-	if (size == sizeof(single)) {
-		uint32_t low = (uint32_t)value;
-		memcpy(&single, &low, sizeof(single));
-		fprintf(out, "%.9g", (double)single);
-	} else if (size == sizeof(number)) {
-		memcpy(&number, &value, sizeof(number));
-		fprintf(out, "%.17g", number);
-	} else {
-		fputs("...", out);
-	}
-}
-
-static void put_base(FILE *out, Dwarf_Die *type, uint64_t value, size_t size)
-{
-	switch (number_of(type, DW_AT_encoding, 0)) {
-	case DW_ATE_boolean:
-		fputs(value ? "true" : "false", out);
-		break;
-	case DW_ATE_float:
-		put_float(out, value, size);
-		break;
-	case DW_ATE_signed_char:
-	case DW_ATE_unsigned_char:
-		fprintf(out, "%lld '",
-			number_of(type, DW_AT_encoding, 0) == DW_ATE_signed_char
-				? (long long)sign_extend(value, size)
-				: (long long)value);
-		put_character(out, (unsigned char)value, '\'');
-		fputc('\'', out);
-		break;
-	case DW_ATE_signed:
-		fprintf(out, "%lld", (long long)sign_extend(value, size));
-		break;
-	default:
-		fprintf(out, "%llu", (unsigned long long)value);
-	}
-}
-
-/* An enumerator by name; a set of flags as (A | B). */
-static void put_enumeration(FILE *out, Dwarf_Die *type, uint64_t value, size_t size)
-{
-	uint64_t mask = size < 8 ? (UINT64_C(1) << (8 * size)) - 1 : UINT64_MAX, rest = value;
-	const char *separator = "(";
+	unsigned concrete = p->count, budget = ARGUMENT_DIES;
 	Dwarf_Die child;
 
-	for (int more = dwarf_child(type, &child); !more; more = dwarf_siblingof(&child, &child)) {
-		if ((number_of(&child, DW_AT_const_value, 0) & mask) == value) {
-			fputs(dwarf_diename(&child) ? dwarf_diename(&child) : "?", out);
-			return;
-		}
-	}
-	for (int more = dwarf_child(type, &child); !more; more = dwarf_siblingof(&child, &child)) {
-		uint64_t flag = number_of(&child, DW_AT_const_value, 0) & mask;
-		if (!flag || (flag & (flag - 1)) || !(rest & flag) || !dwarf_diename(&child))
+	if (dwarf_child(parent, &child))
+		return;
+	do {
+		if (dwarf_tag(&child) != DW_TAG_formal_parameter || !dwarf_diename(&child) ||
+		    (is_abstract && is_listed(p, &child, concrete)))
 			continue;
-		fprintf(out, "%s%s", separator, dwarf_diename(&child));
-		separator = " | ";
-		rest &= ~flag;
-	}
-	if (separator[0] == '(')
-		fprintf(out, "%llu", (unsigned long long)value);
-	else if (rest)
-		fprintf(out, " | 0x%llx)", (unsigned long long)rest);
+		p->is_cut = p->count == PARAMETERS_MAX;
+		if (p->is_cut)
+			return;
+		p->items[p->count++] = child;
+	} while (--budget && dwarf_siblingof(&child, &child) == 0);
+}
+
+/* The compiler leaves parameters out of an instance that has no use for them. As in gdb, they
+ * come last. */
+static void collect_all(struct parameters *p, Dwarf_Die *instance)
+{
+	Dwarf_Die origin;
+
+	p->count = 0;
+	p->is_cut = false;
+	collect(p, instance, false);
+	if (origin_of(instance, &origin))
+		collect(p, &origin, true);
+}
+
+static void print_lost(struct argument_text *t, const struct argument_source *source,
+		       enum fetch fetch, const struct argument_value *value)
+{
+	if (fetch == FETCH_SYNTHETIC)
+		text_append(t, "<synthetic pointer>");
+	else if (fetch == FETCH_UNAVAILABLE || (fetch == FETCH_FAULT && source->is_partial))
+		text_append(t, "<unavailable>");
+	else if (fetch == FETCH_FAULT)
+		text_append(t, "<error reading variable: Cannot access memory at address 0x%llx>",
+			    (unsigned long long)value->fault);
 	else
-		fputc(')', out);
+		text_append(t, "<optimized out>");
 }
 
-static void put_value(FILE *out, Dwarf_Die *type, uint64_t value, size_t size,
-		      const struct argument_frame *frame)
+static void print_parameter(struct argument_text *t, struct argument_view *v, Dwarf_Die *die,
+			    bool is_inlined)
 {
-	Dwarf_Die target;
+	struct argument_type type = argument_type_of(die);
+	const char *name = dwarf_diename(die), *mark = "";
+	struct argument_value value;
+	enum fetch fetch;
 
-	switch (dwarf_tag(type)) {
-	case DW_TAG_base_type:
-		put_base(out, type, value, size);
-		break;
-	case DW_TAG_enumeration_type:
-		put_enumeration(out, type, value, size);
-		break;
-	case DW_TAG_pointer_type:
-		fprintf(out, "0x%llx", (unsigned long long)value);
-		if (plain_type(type, &target) && is_character(&target))
-			put_string(out, frame, value);
-		break;
-	default: /* references */
-		fprintf(out, "@0x%llx", (unsigned long long)value);
-	}
-}
-
-static bool is_scalar(Dwarf_Die *type)
-{
-	switch (dwarf_tag(type)) {
-	case DW_TAG_base_type:
-	case DW_TAG_enumeration_type:
-	case DW_TAG_pointer_type:
-	case DW_TAG_reference_type:
-	case DW_TAG_rvalue_reference_type:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* The value at a location, cut to size; false if it is not to be had. */
-static bool load(const struct location *l, size_t size, const struct argument_frame *frame,
-		 uint64_t *value)
-{
-	*value = 0;
-	switch (l->kind) {
-	case LOCATION_MEMORY:
-		return frame->read(frame->context, l->value, value, size);
-	case LOCATION_VALUE:
-		memcpy(value, &l->value, size);
-		return true;
-	case LOCATION_BYTES:
-		memcpy(value, l->bytes, size < l->length ? size : l->length);
-		return true;
-	default:
-		return false;
-	}
-}
-
-static struct location find_location(Dwarf_Die *parameter, const struct location_scope *scope)
-{
-	struct location l = { .kind = LOCATION_NONE };
-	Dwarf_Attribute attribute;
-	Dwarf_Word constant;
-	Dwarf_Sword number;
-
-	if (dwarf_attr_integrate(parameter, DW_AT_const_value, &attribute)) {
-		if (!dwarf_formudata(&attribute, &constant))
-			return (struct location){ .kind = LOCATION_VALUE, .value = constant };
-		if (!dwarf_formsdata(&attribute, &number))
-			return (struct location){ .kind = LOCATION_VALUE,
-						  .value = (uint64_t)number };
-	}
-	if (dwarf_attr_integrate(parameter, DW_AT_location, &attribute))
-		l = location_find(scope, &attribute);
-	return l;
-}
-
-static void put_parameter(FILE *out, Dwarf_Die *parameter, const struct location_scope *scope)
-{
-	struct location l = find_location(parameter, scope);
-	uint64_t size, value;
-	Dwarf_Die type;
-
-	if (!plain_type(parameter, &type) || l.kind == LOCATION_NONE) {
-		fputs(OPTIMIZED_OUT, out);
+	if (type.class == TYPE_AGGREGATE) {
+		text_append(t, "%s={...}", name);
 		return;
 	}
-	if (!is_scalar(&type)) {
-		fputs("...", out); /* as gdb does in a backtrace */
-		return;
+	fetch = argument_fetch(v, die, type.size, &value);
+	if (fetch == FETCH_OPTIMIZED_OUT && !is_inlined) {
+		fetch = argument_fetch_entry(v, die, type.size, &value);
+		mark = fetch == FETCH_OK ? "@entry" : "";
 	}
-	size = number_of(&type, DW_AT_byte_size, 8);
-	if (size == 0 || size > sizeof(value))
-		fputs("...", out);
-	else if (!load(&l, size, scope->frame, &value))
-		fputs("<not recorded>", out);
+	text_append(t, "%s%s=", name, mark);
+	if (fetch == FETCH_OK)
+		value_print(t, v->source, &type, value.bytes);
 	else
-		put_value(out, &type, value, size, scope->frame);
+		print_lost(t, v->source, fetch, &value);
 }
 
-static void put_parameters(FILE *out, Dwarf_Die *function, const struct location_scope *scope)
+void argument_print(const struct argument_source *source, const struct argument_frame *frame,
+		    Dwarf_Die *instance, Dwarf_Die *function, char *text, size_t size)
 {
-	unsigned count = 0;
-	Dwarf_Die child;
+	/* Room for MORE is kept back until the end. */
+	struct argument_text t = { .text = text, .size = size - sizeof(MORE) };
+	unsigned steps = ARGUMENT_STEPS;
+	bool is_inlined = dwarf_tag(instance) == DW_TAG_inlined_subroutine;
+	struct parameters parameters;
+	struct argument_view view;
+	size_t end = 0;
 
-	for (int more = dwarf_child(function, &child); !more;
-	     more = dwarf_siblingof(&child, &child)) {
-		Dwarf_Attribute attribute;
-		const char *name = dwarf_formstring(
-			dwarf_attr_integrate(&child, DW_AT_name, &attribute));
-		if (dwarf_tag(&child) != DW_TAG_formal_parameter || !name)
-			continue;
-		if (count++ == ARGUMENTS_MAX) {
-			fputs(", ...", out);
-			return;
-		}
-		fprintf(out, "%s%s=", count > 1 ? ", " : "", name);
-		put_parameter(out, &child, scope);
+	text[0] = '\0';
+	if (size <= 2 * sizeof(MORE) ||
+	    argument_view_init(&view, source, frame, function, &steps))
+		return;
+	collect_all(&parameters, instance);
+	for (unsigned i = 0; i < parameters.count && !t.is_full; i++) {
+		end = t.used;
+		text_append(&t, "%s", i ? ", " : "");
+		print_parameter(&t, &view, &parameters.items[i], is_inlined);
 	}
-}
-
-const char *argument_text(struct model *m, const struct symbol *symbol, uint32_t part,
-			  const struct argument_frame *frame)
-{
-	struct symbol_part *last = &symbol->parts[symbol->count - 1];
-	char *text = NULL;
-	size_t size;
-
-	if (!symbol->parts[part].has_die)
-		return NULL;
-	struct location_scope scope = {
-		.frame = frame,
-		.address = symbol->address - symbol->dwarf_bias,
-		.bias = frame->bias + symbol->dwarf_bias,
-		.function = last->has_die && dwarf_tag(&last->die) == DW_TAG_subprogram ? &last->die
-											: NULL,
-	};
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out) {
-		m->out_of_memory = true;
-		return NULL;
-	}
-	put_parameters(out, &symbol->parts[part].die, &scope);
-	fclose(out);
-	const char *copy = text ? model_string(m, text) : NULL;
-
-	free(text);
-	return copy;
+	if (t.is_full)
+		strcpy(text + end, end ? MORE : MORE + 2);
+	else if (parameters.is_cut)
+		strcpy(text + t.used, MORE);
 }

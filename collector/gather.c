@@ -68,30 +68,40 @@ static uint32_t find_live(const struct gather *g, pid_t pid)
 	return MODEL_NONE;
 }
 
-uint32_t gather_process(struct gather *g, pid_t pid)
+bool gather_name(struct gather *g, uint32_t process)
 {
-	struct model *m = g->m;
-	uint32_t i = find_live(g, pid);
+	struct model_process *p = &g->m->processes.items[process];
 	char exe[PATH_MAX] = "";
 	struct proc_stat st;
 	bool is_deleted;
 
+	/* Only what shows the name is read: there may be thousands. */
+	if (!proc_readlink(g->proc, exe, sizeof(exe), "%d/exe", p->pid)) {
+		p->exe = p->name = strip_deleted(g->m, exe, &is_deleted);
+		return true;
+	}
+	if (proc_read_stat(g->proc, p->pid, &st) || st.state == 'Z' || st.state == 'X')
+		return false;
+	p->name = model_stringf(g->m, "[%s]", st.comm);
+	return true;
+}
+
+uint32_t gather_process(struct gather *g, pid_t pid)
+{
+	struct model *m = g->m;
+	uint32_t i = find_live(g, pid);
+
 	if (i != MODEL_NONE)
 		return i;
-	/* Only what shows the name is read: there may be thousands. */
-	int r = proc_readlink(g->proc, exe, sizeof(exe), "%d/exe", pid);
-
-	if (r && (proc_read_stat(g->proc, pid, &st) || st.state == 'Z' || st.state == 'X'))
-		return MODEL_NONE;
 	i = model_add_process(m);
 	if (i == MODEL_NONE)
 		return i;
-	struct model_process *p = &m->processes.items[i];
-
-	p->pid = pid;
-	p->state = PROCESS_LIVE;
-	p->exe = strip_deleted(m, exe, &is_deleted);
-	p->name = r ? model_stringf(m, "[%s]", st.comm) : p->exe;
+	m->processes.items[i].pid = pid;
+	m->processes.items[i].state = PROCESS_LIVE;
+	if (!gather_name(g, i)) {
+		m->processes.count--; /* nobody knows of it yet */
+		return MODEL_NONE;
+	}
 	index_add(&g->processes, pid, i);
 	return i;
 }

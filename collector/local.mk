@@ -32,8 +32,18 @@ collector_libcollector_a_SOURCES = \
 	collector/arch.h \
 	collector/argument.c \
 	collector/argument.h \
-	collector/location.c \
-	collector/location.h \
+	collector/argument_entry.c \
+	collector/argument_expression.c \
+	collector/argument_expression.h \
+	collector/argument_stack.c \
+	collector/argument_stack.h \
+	collector/argument_string.c \
+	collector/argument_type.c \
+	collector/argument_type.h \
+	collector/argument_value.c \
+	collector/argument_value.h \
+	collector/argument_view.c \
+	collector/argument_view.h \
 	collector/classify.c \
 	collector/image.c \
 	collector/image.h \

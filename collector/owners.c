@@ -103,14 +103,48 @@ static bool use_path(struct search *s, pid_t pid, int fd, const struct kernel_lo
 	return true;
 }
 
+/* Whether the descriptor is open on the file of `e`: fdinfo's "ino:" line (Linux 5.14). */
+static bool is_fd_on(struct search *s, pid_t pid, int fd, const struct kernel_lock *e)
+{
+	char text[1024];
+	uint64_t ino;
+
+	if (proc_read_some(s->g->proc, text, sizeof(text), "%d/fdinfo/%d", pid, fd) <= 0)
+		return false;
+	const char *line = strstr(text, "\nino:");
+
+	return line && sscanf(line, "\nino: %" SCNu64, &ino) == 1 && ino == e->ino;
+}
+
+static bool has_path(const struct search *s, uint32_t resource)
+{
+	return resource == MODEL_NONE || s->g->m->resources.items[resource].path[0];
+}
+
+/* The lock may be gone already, or be a wait: any descriptor of the file tells its path. */
+static void find_open_file(struct search *s, pid_t pid, const struct kernel_lock *e, uint32_t resource)
+{
+	int *fds;
+	ssize_t count = proc_list(s->g->proc, &fds, "%d/fdinfo", pid);
+
+	for (ssize_t i = 0; i < count && !has_path(s, resource); i++)
+		if (is_fd_on(s, pid, fds[i], e))
+			read_path(s, resource, pid, fds[i]);
+	if (count >= 0)
+		free(fds);
+}
+
 static void find_path(struct search *s, struct kernel_lock *e)
 {
 	uint32_t resource = merge_resource(s->g, e);
+	pid_t pid = s->g->m->processes.items[e->process].pid;
 
-	if (resource == MODEL_NONE || s->g->m->resources.items[resource].path[0])
+	if (has_path(s, resource))
 		return;
-	int r = use_descriptors(s, e->pid, use_path, e);
+	int r = use_descriptors(s, pid, use_path, e);
 
+	if (!has_path(s, resource))
+		find_open_file(s, pid, e, resource);
 	if (r == -EACCES || r == -EPERM)
 		s->is_pathless = true;
 }
@@ -135,19 +169,6 @@ static bool use_owner(struct search *s, pid_t pid, int fd, const struct kernel_l
 		break;
 	}
 	return s->found == s->count;
-}
-
-/* Whether the descriptor is open on the file of `e`: fdinfo's "ino:" line (Linux 5.14). */
-static bool is_fd_on(struct search *s, pid_t pid, int fd, const struct kernel_lock *e)
-{
-	char text[1024];
-	uint64_t ino;
-
-	if (proc_read_some(s->g->proc, text, sizeof(text), "%d/fdinfo/%d", pid, fd) <= 0)
-		return false;
-	const char *line = strstr(text, "\nino:");
-
-	return line && sscanf(line, "\nino: %" SCNu64, &ino) == 1 && ino == e->ino;
 }
 
 static bool is_lock_call(const struct proc_syscall *sc, enum lock_kind kind)
@@ -245,6 +266,9 @@ void owners_find(struct gather *g, struct kernel_locks *k)
 	for (uint32_t i = 0; i < k->count; i++) {
 		struct kernel_lock *e = &k->items[i];
 
+		/* Who recorded it may have had no /proc to learn the path from. */
+		if (e->lock != MODEL_NONE)
+			find_path(&s, e);
 		if (e->lock != MODEL_NONE || e->is_outdated || (e->pid > 0 && find_named(&s, e)))
 			continue;
 		/* POSIX locks go with their process; an open file description may live on. */

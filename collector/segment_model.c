@@ -311,6 +311,9 @@ static void fill_process(struct importer *im, const struct segment_origin *origi
 		  : p->exe[0] ? p->exe
 			      : model_stringf(im->m, "[%d]", h->pid);
 	p->cmdline = join_arguments(im->m, h->cmdline, sizeof(h->cmdline));
+	/* The process may not have seen /proc where it was. */
+	if (!p->exe[0] && origin->state == PROCESS_LIVE)
+		gather_name(im->g, im->process);
 	p->segment_path = model_string(im->m, origin->path);
 	p->ended_ns = origin->state == PROCESS_LIVE ? 0 : h->ended_ns;
 	p->deliveries = h->deliveries;

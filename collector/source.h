@@ -59,6 +59,9 @@ void gather_path(struct gather *g, uint32_t resource, const char *path); /* if n
  * who holds nothing any more) or memory is out. */
 uint32_t gather_process(struct gather *g, pid_t pid);
 
+/* Names a live process by /proc; false when it is gone. */
+bool gather_name(struct gather *g, uint32_t process);
+
 /* --- session.c ------------------------------------------------------------------------------- */
 
 bool session_is_marked(const char *path);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "collector/arch.h"
-#include "collector/argument.h"
+#include "collector/argument_stack.h"
 #include "collector/image.h"
 #include "collector/module.h"
 #include "collector/stack_live.h"
@@ -166,60 +166,20 @@ static struct model_frame *add_frame(struct stacks *s, uint32_t stack, enum fram
 	return &s->m->frames.items[i];
 }
 
-/* What a machine frame's arguments are read from; NULL members without registers. */
-struct machine {
-	const struct process_stacks *ps;
-	const struct unwind_start *start; /* NULL: only its pc is known */
-	const struct unwind_frame *frame;
-	const struct unwind_frame *caller; /* NULL unknown */
-};
-
-static bool read_machine(void *context, uint64_t address, void *data, size_t size)
+/* The model's frames for one machine frame: itself, and the functions that it is inlined into.
+ * `arguments`: the stack that raw is of, NULL when there is nothing but a pc. */
+static bool add_named(struct stacks *s, uint32_t stack, const struct process_stacks *ps,
+		      const struct unwind_frame *raw, const struct argument_stack *arguments)
 {
-	const struct machine *machine = context;
-
-	if (machine->start->read(machine->start->context, address, data, size))
-		return true;
-	/* Constants, in the file. */
-	struct module *module = modules_find(&machine->ps->modules, address);
-	struct image *image = module ? modules_image(&machine->ps->modules, module) : NULL;
-
-	return image && image_read(image, address - module->bias, data, size);
-}
-
-static const char *arguments_of(struct stacks *s, struct machine *machine,
-				const struct symbol *symbol, uint32_t part, uint64_t bias)
-{
-	struct argument_frame frame = {
-		.regs = machine->frame->regs,
-		.known = machine->frame->known,
-		.bias = bias,
-		.read = read_machine,
-		.context = machine,
-	};
-
-	if (!machine->start)
-		return NULL;
-	/* The canonical frame address is, by its definition, the caller's stack pointer. */
-	if (machine->caller && (machine->caller->known & (UINT64_C(1) << ARCH_SP)))
-		frame.cfa = machine->caller->regs[ARCH_SP];
-	return argument_text(s->m, symbol, part, &frame);
-}
-
-/* The model's frames for one machine frame: itself, and the functions that it is inlined into. */
-static bool add_named(struct stacks *s, uint32_t stack, struct machine *machine)
-{
-	const struct unwind_frame *raw = machine->frame;
-	uint64_t pc = raw->pc - (raw->is_exact ? 0 : 1);
-	struct module *module = modules_find(&machine->ps->modules, pc);
-	struct image *image = module ? modules_image(&machine->ps->modules, module) : NULL;
+	struct module *module = modules_find(&ps->modules, raw->pc - (raw->is_exact ? 0 : 1));
+	struct image *image = module ? modules_image(&ps->modules, module) : NULL;
 	const struct symbol *symbol = NULL;
 	const char *path = module ? model_string(s->m, module->path) : NULL;
 
 	if (module && module->is_shim)
 		return true;
 	if (image && image->elf && !raw->is_signal)
-		symbol = symbol_find(s->m, image, pc - module->bias);
+		symbol = symbol_find(s->m, image, raw->pc - (raw->is_exact ? 0 : 1) - module->bias);
 	for (uint32_t i = 0; i < (symbol ? symbol->count : 1); i++) {
 		struct model_frame *f = add_frame(s, stack,
 						  raw->is_signal ? FRAME_SIGNAL
@@ -234,7 +194,9 @@ static bool add_named(struct stacks *s, uint32_t stack, struct machine *machine)
 		f->function = symbol->parts[i].function;
 		f->file = symbol->parts[i].file;
 		f->line = symbol->parts[i].line;
-		f->arguments = arguments_of(s, machine, symbol, i, module->bias);
+		if (arguments)
+			f->arguments = argument_stack_text(
+				arguments, (uint32_t)(raw - arguments->frames->items), symbol, i);
 	}
 	return true;
 }
@@ -264,8 +226,9 @@ static const char *stopped_text(struct stacks *s, const struct process_stacks *p
 			     (unsigned long long)frames->stopped_at);
 }
 
-/* Unwinds and names. 0 or a negative errno. */
-static int unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_start *start)
+/* Unwinds and names; is_partial: start reads no more than a part of memory. 0 or a negative errno. */
+static int unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_start *start,
+			   bool is_partial)
 {
 	struct process_stacks *ps = get_process(s, s->m->stacks.items[stack].process);
 	struct unwinder *u = ps ? get_unwinder(s, ps) : NULL;
@@ -274,13 +237,16 @@ static int unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind
 
 	if (error)
 		return error;
-	for (uint32_t i = 0; i < frames.count; i++) {
-		struct machine machine = { .ps = ps, .start = start, .frame = &frames.items[i] };
-		if (i + 1 < frames.count)
-			machine.caller = &frames.items[i + 1];
-		if (!add_named(s, stack, &machine) || is_rest_boring(s, frames.count - i - 1))
+	const struct argument_stack arguments = { .m = s->m,
+						  .modules = &ps->modules,
+						  .start = start,
+						  .frames = &frames,
+						  .is_partial = is_partial };
+
+	for (uint32_t i = 0; i < frames.count; i++)
+		if (!add_named(s, stack, ps, &frames.items[i], &arguments) ||
+		    is_rest_boring(s, frames.count - i - 1))
 			break;
-	}
 	s->m->stacks.items[stack].stopped = stopped_text(s, ps, &frames);
 	unwind_frames_done(&frames);
 	return 0;
@@ -315,8 +281,7 @@ static int resolve_pcs(struct stacks *s, uint32_t stack)
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct unwind_frame raw = { .pc = pcs[i] };
-		struct machine machine = { .ps = ps, .frame = &raw };
-		if (!add_named(s, stack, &machine) || is_rest_boring(s, count - i - 1))
+		if (!add_named(s, stack, ps, &raw, NULL) || is_rest_boring(s, count - i - 1))
 			break;
 	}
 	free(pcs);
@@ -370,7 +335,7 @@ static int resolve_slice(struct stacks *s, uint32_t stack)
 	if (!called)
 		return -ENOMEM;
 	called->function = model_string(s->m, segment_text(segment, record.function));
-	int error = unwind_and_name(s, stack, &start);
+	int error = unwind_and_name(s, stack, &start, true);
 
 	if (!error && (record.flags & SEG_FIND_NO_SLICE))
 		s->m->stacks.items[stack].stopped =
@@ -390,7 +355,7 @@ static int resolve_thread(struct stacks *s, uint32_t stack)
 	if (error)
 		return fail(s, stack, error, reason);
 	stack_live_start(live, &start);
-	error = unwind_and_name(s, stack, &start);
+	error = unwind_and_name(s, stack, &start, false);
 	if (!error && !stack_live_has_stayed(live))
 		s->m->stacks.items[stack].stopped = "the thread went on while it was looked at: "
 						    "outer frames may be wrong";

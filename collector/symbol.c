@@ -262,7 +262,6 @@ static bool fill(struct model *m, struct image *image, struct symbol *s)
 	Dwarf_Die cu;
 	bool is_ok;
 
-	s->dwarf_bias = bias;
 	if (dwarf && find_cu(image->symbols, dwarf, s->address - bias, &cu))
 		is_ok = fill_from_dwarf(m, s, &cu, s->address - bias);
 	else

@@ -21,7 +21,6 @@ struct symbol_part {
 /* What stands at one address: the innermost inlined function first, the real function last. */
 struct symbol {
 	uint64_t address;
-	uint64_t dwarf_bias; /* address in the image minus address of the parts' Dwarf */
 	uint32_t count; /* of parts, at least 1 */
 	struct symbol_part *parts;
 	struct symbol *next; /* private */

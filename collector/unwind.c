@@ -157,6 +157,32 @@ static bool is_repeated(const struct unwind_frames *f)
 	return a->pc == b->pc && a->regs[ARCH_SP] == b->regs[ARCH_SP];
 }
 
+/*
+ * What the inner frame's rules do not mention, it did not touch. libdwfl 0.188 forgets that for
+ * %rbx: its list of the registers that calls keep has %rax there.
+ */
+static void keep_registers(const struct unwinder *u, const struct unwind_frame *inner,
+			   struct unwind_frame *frame)
+{
+	uint64_t missing = ARCH_KEPT_BY_CALLS & inner->known & ~frame->known, start;
+	bool is_signal;
+	Dwarf_Frame *rules =
+		missing ? find_rules(u, inner->pc - (inner->is_exact ? 0 : 1), &start, &is_signal)
+			: NULL;
+
+	for (unsigned i = 0; rules && i < ARCH_REGS; i++) {
+		Dwarf_Op memory[3], *operations;
+		size_t count;
+
+		if (!(missing & BIT(i)) ||
+		    dwarf_frame_register(rules, (int)i, memory, &operations, &count) || count)
+			continue;
+		frame->regs[i] = inner->regs[i];
+		frame->known |= BIT(i);
+	}
+	free(rules);
+}
+
 static int on_frame(Dwfl_Frame *state, void *arg)
 {
 	struct unwinder *u = arg;
@@ -182,6 +208,8 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 			frame->known |= BIT(i);
 		}
 	}
+	if (!is_first)
+		keep_registers(u, frame - 1, frame);
 	frame->pc = is_first ? u->start->regs[ARCH_PC] : pc;
 	frame->is_exact = is_first ? !u->start->is_return_address : is_activation;
 	frame->is_signal = is_activation && is_signal_frame(u, pc);

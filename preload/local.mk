@@ -65,8 +65,10 @@ preload_liblockjam_la_SOURCES += preload/arch-aarch64.S preload/arch-aarch64.h \
 	preload/thunk-aarch64.S
 endif
 preload_liblockjam_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
+# Without frame pointers: a thread blocked below a wrapper is unwound from its sp and pc alone, and a
+# frame that is found by rbp, which nobody knows then, would end the backtrace.
 preload_liblockjam_la_CFLAGS = $(AM_CFLAGS) $(UNWIND_CFLAGS) -O2 -fvisibility=hidden -fno-plt \
-	-fno-omit-frame-pointer -ftls-model=initial-exec
+	-fomit-frame-pointer -ftls-model=initial-exec
 preload_liblockjam_la_LDFLAGS = -module -avoid-version -shared -no-undefined \
 	-Wl,-z,now -Wl,-z,nodelete -Wl,--version-script=preload/liblockjam.map
 preload_liblockjam_la_DEPENDENCIES = preload/liblockjam.map

@@ -31,6 +31,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/segment_fixture.c \
 	tests/unit/segment_fixture.h \
 	tests/unit/segment_read.c \
+	tests/unit/stack.c \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h

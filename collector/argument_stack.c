@@ -1,0 +1,99 @@
+/* See argument_stack.h. */
+#include "collector/argument_stack.h"
+
+#include <dwarf.h>
+
+#include "collector/argument.h"
+
+#define TEXT_MAX 4096 /* bytes of all arguments of one frame */
+
+static bool read_memory(void *context, uint64_t address, void *data, size_t size)
+{
+	const struct argument_stack *s = context;
+	struct module *module;
+	struct image *image;
+
+	if (s->start->read(s->start->context, address, data, size))
+		return true;
+	module = modules_find(s->modules, address);
+	image = module ? modules_image(s->modules, module) : NULL;
+	return image && image_read(image, address - module->bias, data, size);
+}
+
+static bool is_code_of(const struct symbol_part *part)
+{
+	Dwarf_Die die = part->die;
+
+	return part->has_die && dwarf_tag(&die) == DW_TAG_subprogram;
+}
+
+static bool find_place(void *context, uint64_t address, struct argument_place *place)
+{
+	const struct argument_stack *s = context;
+	struct module *module = modules_find(s->modules, address);
+	struct image *image = module ? modules_image(s->modules, module) : NULL;
+	const struct symbol *symbol;
+
+	if (!image)
+		return false;
+	place->module = image_module(image);
+	place->shift = module->bias;
+	place->has_function = false;
+	if (!place->module)
+		return false;
+	if (!image_is_code(image, address - module->bias))
+		return true;
+	symbol = symbol_find(s->m, image, address - module->bias);
+	if (symbol && is_code_of(&symbol->parts[symbol->count - 1])) {
+		place->has_function = true;
+		place->function = symbol->parts[symbol->count - 1].die;
+	}
+	return true;
+}
+
+static struct argument_frame frame_of(const struct argument_stack *s, uint32_t index)
+{
+	const struct unwind_frame *raw = &s->frames->items[index];
+
+	return (struct argument_frame){ .pc = raw->pc,
+					.is_exact = raw->is_exact,
+					.registers = raw->regs,
+					.known = raw->known,
+					.index = index };
+}
+
+static bool find_caller(void *context, const struct argument_frame *frame,
+			struct argument_frame *caller)
+{
+	const struct argument_stack *s = context;
+	uint32_t next = frame->index + 1;
+
+	if (next >= s->frames->count || s->frames->items[next].is_exact ||
+	    s->frames->items[next].is_signal)
+		return false;
+	*caller = frame_of(s, next);
+	return true;
+}
+
+const char *argument_stack_text(const struct argument_stack *s, uint32_t frame,
+				const struct symbol *symbol, uint32_t part)
+{
+	const struct argument_source source = {
+		.context = (void *)s,
+		.read_memory = read_memory,
+		.find_place = find_place,
+		.find_caller = find_caller,
+		.is_partial = s->is_partial,
+	};
+	const struct argument_frame of = frame_of(s, frame);
+	const struct symbol_part *last = &symbol->parts[symbol->count - 1];
+	Dwarf_Die instance, function;
+	char text[TEXT_MAX];
+
+	if (part >= symbol->count || !symbol->parts[part].has_die || !is_code_of(last))
+		return NULL;
+	instance = symbol->parts[part].die;
+	function = last->die;
+	argument_print(&source, &of, &instance, &function, text, sizeof(text));
+	return model_string(s->m, text);
+}
