@@ -251,6 +251,8 @@ bool lock_begin(struct lock_call *call)
 	if (call->kind == SEG_LOCK_FLOCK)
 		call->range = whole_file;
 	call->slot = 0;
+	call->outer_wait = 0;
+	call->ofd = 0;
 	call->undo.count = 0;
 	if (call->mode && !call->blocking)
 		return shim_self.in_vfork == 0;

@@ -23,7 +23,7 @@ struct lock_call {
 	int fd;
 	struct range range;
 
-	/* lock.c's own. */
+	/* lock.c's own, set by lock_begin(). */
 	uint32_t resource;
 	uint32_t slot;       /* of the wait */
 	uint32_t outer_wait; /* what the thread waits for where a handler interrupted it */

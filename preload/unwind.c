@@ -187,35 +187,83 @@ static void note_stack(uint64_t sp)
 /* --- frames ----------------------------------------------------------------------------------------- */
 
 struct cursor {
+	struct unwind_trace *trace;
 	uint64_t pc, sp, fp;
-	bool exact; /* pc is an instruction that was interrupted, not the one behind a call */
+	uint64_t fp_at; /* where fp was saved, until it has been used */
+	bool exact;     /* pc is an instruction that was interrupted, not the one behind a call */
 };
 
 static bool go_to(struct cursor *cursor, uint64_t cfa, uint64_t pc, uint64_t fp)
 {
 	if (cfa <= cursor->sp || cfa - cursor->sp > MAX_FRAME || !pc)
 		return false;
-	*cursor = (struct cursor){ .pc = arch_strip_pc(pc), .sp = cfa, .fp = fp };
+	cursor->pc = arch_strip_pc(pc);
+	cursor->sp = cfa;
+	cursor->fp = fp;
+	cursor->exact = false;
 	return true;
+}
+
+static void trace_word(struct unwind_trace *trace, uint64_t address, uint64_t value)
+{
+	if (!trace)
+		return;
+	if (trace->count >= UNWIND_WORDS) {
+		trace->count = UNWIND_WORDS + 1;
+		return;
+	}
+	trace->words[trace->count].address = address;
+	trace->words[trace->count++].value = value;
+}
+
+static bool read_traced(struct cursor *cursor, uint64_t address, uint64_t *value)
+{
+	if (!read_word(address, value))
+		return false;
+	trace_word(cursor->trace, address, *value);
+	return true;
+}
+
+/*
+ * A saved frame pointer matters only once an address is made of it: most code keeps any value in
+ * that register.
+ */
+static uint64_t use_fp(struct cursor *cursor)
+{
+	if (cursor->fp_at)
+		trace_word(cursor->trace, cursor->fp_at, cursor->fp);
+	cursor->fp_at = 0;
+	return cursor->fp;
+}
+
+static bool load_fp(uint64_t address, uint64_t *fp, uint64_t *fp_at)
+{
+	*fp_at = address;
+	return read_word(address, fp);
 }
 
 static bool step_by_rule(struct cursor *cursor, const struct rule *rule)
 {
-	uint64_t cfa, pc, fp = cursor->fp;
+	uint64_t cfa, pc, fp = cursor->fp, fp_at = cursor->fp_at;
 
 	if (rule->bits & PACKED_LAST)
 		return false;
-	cfa = (rule->bits & PACKED_CFA_FP ? cursor->fp : cursor->sp) + (uint64_t)rule->cfa_offset;
-	if (rule->bits & PACKED_CFA_DEREF && !read_word(cfa, &cfa))
+	cfa = (rule->bits & PACKED_CFA_FP ? use_fp(cursor) : cursor->sp) +
+	      (uint64_t)rule->cfa_offset;
+	if (rule->bits & PACKED_CFA_DEREF && !read_traced(cursor, cfa, &cfa))
 		return false;
 	if (cfa <= cursor->sp || cfa - cursor->sp > MAX_FRAME ||
-	    !read_word(cfa + (uint64_t)rule->ra_offset, &pc))
+	    !read_traced(cursor, cfa + (uint64_t)rule->ra_offset, &pc))
 		return false;
-	if (rule->bits & PACKED_FP_CFA && !read_word(cfa + (uint64_t)rule->fp_offset, &fp))
+	if (rule->bits & PACKED_FP_CFA && !load_fp(cfa + (uint64_t)rule->fp_offset, &fp, &fp_at))
 		return false;
-	if (rule->bits & PACKED_FP_FP && !read_word(cursor->fp + (uint64_t)rule->fp_offset, &fp))
+	if (rule->bits & PACKED_FP_FP &&
+	    !load_fp(use_fp(cursor) + (uint64_t)rule->fp_offset, &fp, &fp_at))
 		return false;
-	return go_to(cursor, cfa, pc, fp);
+	if (!go_to(cursor, cfa, pc, fp))
+		return false;
+	cursor->fp_at = fp_at;
+	return true;
 }
 
 static bool value_of(const struct cfi_rule *rule, const struct cfi_machine *machine, uint64_t cfa,
@@ -246,6 +294,8 @@ static bool step_by_expressions(struct cursor *cursor, const struct cfi_rules *r
 	const struct cfi_machine machine = { cursor->sp, cursor->fp, read_word };
 	uint64_t cfa, pc = 0, fp = cursor->fp;
 
+	if (cursor->trace)
+		cursor->trace->count = UNWIND_WORDS + 1;
 	if (rules->cfa.how == CFI_EXPRESSION) {
 		if (!cfi_evaluate(&rules->cfa, &machine, 0, &cfa))
 			return false;
@@ -259,7 +309,10 @@ static bool step_by_expressions(struct cursor *cursor, const struct cfi_rules *r
 		return false;
 	if (!is_signal)
 		return go_to(cursor, cfa, pc, fp);
-	*cursor = (struct cursor){ .pc = pc, .sp = cfa, .fp = fp, .exact = true };
+	cursor->pc = pc;
+	cursor->sp = cfa;
+	cursor->fp = fp;
+	cursor->exact = true;
 	if (!sys_is_readable(cfa))
 		return false;
 	note_stack(cfa);
@@ -296,18 +349,36 @@ static bool is_ours(uint64_t pc)
 	return pc >= (uintptr_t)__ehdr_start && pc < (uintptr_t)_end;
 }
 
-uint32_t unwind_here(uint64_t *pcs, uint32_t max)
+uint32_t unwind_from(const struct unwind_start *start, uint64_t *pcs, uint32_t max,
+		     struct unwind_trace *trace)
 {
-	struct cursor cursor;
+	struct cursor cursor = { trace, start->pc, start->sp, start->fp, 0, true };
 	uint32_t count = 0;
 
+	if (trace) {
+		trace->sp = start->sp;
+		trace->fp = start->fp;
+		trace->count = 0;
+	}
 	if (!real_functions._dl_find_object)
 		return 0;
-	arch_here(&cursor.pc, &cursor.sp, &cursor.fp);
-	cursor.exact = true;
-	note_stack(cursor.sp);
+	note_stack(start->sp);
 	for (uint32_t guard = 0; count < max && guard < 2 * max && step(&cursor); guard++)
 		if (count || !is_ours(cursor.pc))
 			pcs[count++] = cursor.pc;
 	return count;
+}
+
+bool unwind_is_same(const struct unwind_start *start, const struct unwind_trace *trace)
+{
+	if (start->sp != trace->sp || start->fp != trace->fp || trace->count > UNWIND_WORDS)
+		return false;
+	for (uint32_t i = 0; i < trace->count; i++) {
+		uint64_t address = trace->words[i].address;
+
+		if (address < shim_self.stack_low || address >= shim_self.stack_high ||
+		    *(const uint64_t *)(uintptr_t)address != trace->words[i].value)
+			return false;
+	}
+	return true;
 }

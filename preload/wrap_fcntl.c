@@ -27,13 +27,13 @@ static bool is_blocking(int command)
 	return command == F_SETLKW || command == F_OFD_SETLKW;
 }
 
-/* The wrapper's own page of the stack is there; anything else is asked for. */
+/* What lies above us on the part of the stack that is known is there; anything else is asked for. */
 static bool is_readable(const struct flock *lock)
 {
 	uintptr_t first = (uintptr_t)lock, last = first + sizeof(*lock) - 1;
 	uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
 
-	if (first >= frame && frame >> 12 == last >> 12)
+	if (first >= frame && frame >= shim_self.stack_low && last < shim_self.stack_high)
 		return true;
 	return sys_is_readable(first) && (first >> 12 == last >> 12 || sys_is_readable(last));
 }
@@ -68,8 +68,9 @@ static bool describe_range(struct lock_call *call, int whence, int64_t start, in
 }
 
 /* False for what the kernel will refuse as invalid: then there is nothing to record. */
-static bool describe(struct lock_call *call, int command, const struct flock *lock)
+static bool describe(struct lock_call *call, int fd, int command, const struct flock *lock)
 {
+	call->fd = fd;
 	switch (lock->l_type) {
 	case F_RDLCK:
 		call->mode = SEG_MODE_READ;
@@ -114,13 +115,13 @@ static int locking_call(fcntl_function *function, struct lock_call *call, int co
  */
 static int try_lock(fcntl_function *function, int fd, int command, struct flock *lock)
 {
-	struct lock_call call = { .fd = fd };
+	struct lock_call call;
 	int result = function(fd, command, lock);
 	int error = result < 0 ? errno : 0;
 
 	if (error != 0 && error != EAGAIN && error != EACCES)
 		return result;
-	if (describe(&call, command, lock) && lock_begin(&call))
+	if (describe(&call, fd, command, lock) && lock_begin(&call))
 		lock_end(&call, error);
 	errno = error ? error : errno;
 	return result;
@@ -128,14 +129,14 @@ static int try_lock(fcntl_function *function, int fd, int command, struct flock 
 
 static int set_lock(fcntl_function *function, int fd, int command, struct flock *lock)
 {
-	struct lock_call call = { .fd = fd };
+	struct lock_call call;
 	int saved_errno = errno, result;
 
 	if (shim_self.in_vfork || !is_readable(lock))
 		return function(fd, command, lock);
 	if (!is_blocking(command) && lock->l_type != F_UNLCK)
 		return try_lock(function, fd, command, lock);
-	if (!describe(&call, command, lock) || !lock_begin(&call)) {
+	if (!describe(&call, fd, command, lock) || !lock_begin(&call)) {
 		errno = saved_errno;
 		return function(fd, command, lock);
 	}
@@ -209,14 +210,13 @@ static int lockf_call(lockf_function *function, struct lock_call *call, int comm
 
 static int any_lockf(lockf_function *function, int fd, int command, off_t length)
 {
-	struct lock_call call = {
-		.kind = SEG_LOCK_POSIX,
-		.mode = command == F_ULOCK ? 0 : SEG_MODE_WRITE,
-		.blocking = command == F_LOCK,
-		.fd = fd,
-	};
+	struct lock_call call;
 	int result;
 
+	call.kind = SEG_LOCK_POSIX;
+	call.mode = command == F_ULOCK ? 0 : SEG_MODE_WRITE;
+	call.blocking = command == F_LOCK;
+	call.fd = fd;
 	if ((command != F_LOCK && command != F_TLOCK && command != F_ULOCK) ||
 	    !describe_range(&call, SEEK_CUR, 0, length) || !lock_begin(&call))
 		return function(fd, command, length);

@@ -9,7 +9,10 @@
 /* False for what the kernel refuses as invalid. */
 static bool describe(struct lock_call *call, int fd, int operation)
 {
-	*call = (struct lock_call){ .kind = SEG_LOCK_FLOCK, .fd = fd };
+	call->kind = SEG_LOCK_FLOCK;
+	call->mode = 0;
+	call->blocking = false;
+	call->fd = fd;
 	switch (operation & ~LOCK_NB) {
 	case LOCK_SH:
 		call->mode = SEG_MODE_READ;
