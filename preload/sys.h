@@ -105,11 +105,13 @@ static inline uint64_t sys_rlimit(int resource)
 
 /*
  * Can the 8 bytes at this aligned address be read? Asked of rt_sigprocmask with an operation that
- * does not exist: the kernel reads the set first (EFAULT), then refuses (EINVAL).
+ * does not exist: the kernel reads the set first (EFAULT), then refuses (EINVAL). NULL would mean that
+ * there is no set.
  */
-static inline int sys_is_readable(uintptr_t address)
+static inline bool sys_is_readable(uintptr_t address)
 {
-	return sys4(SYS_rt_sigprocmask, -1, address & ~(uintptr_t)7, NULL, 8) != -14;
+	address &= ~(uintptr_t)7;
+	return address && sys4(SYS_rt_sigprocmask, -1, address, NULL, 8) == -EINVAL;
 }
 
 static inline int sys_getpid(void)
