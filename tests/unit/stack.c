@@ -348,7 +348,7 @@ static void a_short_slice_says_where_it_ends(void)
 	end(&f);
 }
 
-static void record_addresses(void)
+FRAME static void record_addresses(void)
 {
 	struct seg_stack *stack = segment_fixture_add(&record, SEG_STACKS, NULL);
 
