@@ -93,6 +93,7 @@ check_PROGRAMS += \
 	tests/transparency/interrupt \
 	tests/transparency/invalid \
 	tests/transparency/limits \
+	tests/transparency/privileged \
 	tests/transparency/processes \
 	tests/transparency/signals
 EXTRA_DIST += tests/transparency/table.h
@@ -124,6 +125,7 @@ E2E_TESTS = \
 	tests/e2e/kernel.py \
 	tests/e2e/layering.py \
 	tests/e2e/locks.py \
+	tests/e2e/privileged.py \
 	tests/e2e/storm.py \
 	tests/e2e/transparency.py \
 	tests/e2e/victims.py \
@@ -173,3 +175,27 @@ clean-local: clean-fuzz
 .PHONY: clean-fuzz
 clean-fuzz:
 	-rm -rf tests/fuzz/found
+
+# --- real programs ------------------------------------------------------------------------------
+check_PROGRAMS += tests/servers/allocator-glibc
+tests_servers_allocator_glibc_SOURCES = tests/servers/allocator.c
+tests_servers_allocator_glibc_LDADD = -lpthread
+if HAVE_JEMALLOC
+check_PROGRAMS += tests/servers/allocator-jemalloc
+tests_servers_allocator_jemalloc_SOURCES = tests/servers/allocator.c
+tests_servers_allocator_jemalloc_LDADD = -ljemalloc -lpthread
+endif
+if HAVE_TCMALLOC
+check_PROGRAMS += tests/servers/allocator-tcmalloc
+tests_servers_allocator_tcmalloc_SOURCES = tests/servers/allocator.c
+tests_servers_allocator_tcmalloc_LDADD = -ltcmalloc_minimal -lpthread
+endif
+SERVER_TESTS = \
+	tests/servers/programs.py \
+	tests/servers/sqlite.py
+EXTRA_DIST += $(SERVER_TESTS)
+TESTS += $(SERVER_TESTS)
+
+check-servers:
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SERVER_TESTS)'
+.PHONY: check-servers

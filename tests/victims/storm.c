@@ -77,20 +77,21 @@ static void live(bool may_exec)
 		execl("/proc/self/exe", "storm", "live", seed, (char *)NULL);
 		_exit(99);
 	}
+	pid_t self = getpid();
 	if (draw(4) == 0 && fork() == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		victim_die_with(self);
 	churn();
 }
 
 static pid_t start_one(void)
 {
 	uint64_t seed = draw(UINT64_MAX - 1) + 1;
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 
 	if (pid < 0)
 		err(99, "fork");
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		victim_die_with(parent);
 		state = seed;
 		live(true);
 	}

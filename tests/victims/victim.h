@@ -115,16 +115,24 @@ static inline void victim_await_blocked(pid_t pid, long syscall_number)
 		victim_pause();
 }
 
+/* For a child: the death of its parent may have come before the request to be told of it. */
+static inline void victim_die_with(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
+}
+
 /* A child that runs `body` and dies with its parent. */
 static inline pid_t victim_fork(void (*body)(void))
 {
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 
 	if (pid < 0)
 		err(99, "fork");
 	if (pid)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	victim_die_with(parent);
 	body();
 	_exit(0);
 }
