@@ -432,7 +432,7 @@ static const struct case_of cases[] = {
 	    { "malloc", LIBC }, { "main", EXE } }, 6, true, "_int_malloc" },
 	/* No symbols but the exported ones: between pc and malloc() is the allocator. */
 	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { NULL, LIBC }, { NULL, LIBC },
-	    { "malloc", LIBC }, { "main", EXE } }, 7, true, NULL },
+	    { "malloc", LIBC }, { "main", EXE } }, 7, true, "malloc" },
 	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { "__libc_free", LIBC },
 	    { "main", EXE } }, 5, true, "free" },
 	/* The program's own code, a callback of libc, libc outside of the allocator. */
