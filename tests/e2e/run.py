@@ -8,7 +8,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import tap  # noqa: E402
-from lib.case import LOCKJAM, SHIM, Skip, clean_environment, victim_path  # noqa: E402
+from lib.case import (  # noqa: E402
+    LOCKJAM, SHIM, Skip, clean_environment, victim_path, wait_until)
 
 
 def sh(case, script, *options, **more):
@@ -143,19 +144,24 @@ def _(case):
     # A shell with job control: the job gets a process group of its own.
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], dict(clean_environment(), PS1="$ "))
+        os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"], dict(clean_environment(), PS1="$ "))
     seen = b""
 
     def read_until(word):
         nonlocal seen
         while word not in seen:
             seen += os.read(terminal, 1000)
-        seen = seen.partition(word)[2]
+        before, _, seen = seen.partition(word)
+        return before
     read_until(b"$ ")
-    os.write(terminal, f"'{LOCKJAM}' run /bin/sh -c 'echo rea\"\"dy; read x; echo \"<$x>\"'\n".encode())
-    read_until(b"ready\r\n")
+    os.write(terminal, f"'{LOCKJAM}' run /bin/sh -c 'echo rea\"\"dy $$ .; read x; echo \"<$x>\"'\n".encode())
+    read_until(b"ready ")
+    child = int(read_until(b" ."))
     os.write(terminal, b"\x1a")
     read_until(b"Stopped")
+    read_until(b"$ ")  # the prompt: the line that says so has the command in it
+    # The shell has only seen lockjam stop: until the command has too, it may take what we type.
+    wait_until(lambda: stopped(child), "the command stops")
     os.write(terminal, b"fg\n")
     read_until(b"read x")
     os.write(terminal, b"word\n")
