@@ -223,12 +223,15 @@ static bool is_refused(int signo)
 	       signo == 32 || signo == 33; /* glibc's own: SIGCANCEL and SIGSETXID */
 }
 
-/* A vfork child, or one made by clone(CLONE_VM): its table of dispositions is not ours. */
+/*
+ * A vfork child, or one made by clone(CLONE_VM): its table of dispositions is not ours. A sealed
+ * process is treated alike.
+ */
 static bool is_guest(void)
 {
 	struct seg_header *header = segment_get();
 
-	return shim_self.in_vfork || (header && header->pid != sys_getpid());
+	return shim_self.in_vfork || shim_sealed || (header && header->pid != sys_getpid());
 }
 
 /* It must not change the table: that is the parent's. */
