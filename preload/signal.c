@@ -207,15 +207,6 @@ static void translate(struct sigaction *old, const struct disposition *d, uint8_
 		old->sa_flags &= ~SA_SIGINFO;
 }
 
-/* As libc copies it: only the kernel's part of the mask is written. */
-static void copy_out(struct sigaction *to, const struct sigaction *from)
-{
-	to->sa_sigaction = from->sa_sigaction;
-	memcpy(&to->sa_mask, &from->sa_mask, KERNEL_SIGSET);
-	to->sa_flags = from->sa_flags;
-	to->sa_restorer = from->sa_restorer;
-}
-
 /* Signals that can have no handler of the program: libc or the kernel says what is wrong. */
 static bool is_refused(int signo)
 {
@@ -242,7 +233,7 @@ static int install_unseen(int signo, const struct sigaction *act, struct sigacti
 
 	if (ret == 0 && oldact) {
 		translate(&was, signal_disposition(signo), atomic_load(&table.fates[signo]));
-		copy_out(oldact, &was);
+		*oldact = was;
 	}
 	return ret;
 }
@@ -282,7 +273,7 @@ int signal_install(int signo, const struct sigaction *act, struct sigaction *old
 	if (ret == 0 && act)
 		record_change(fate == CURRENT ? last : NULL, installed);
 	if (ret == 0 && oldact)
-		copy_out(oldact, &was);
+		*oldact = was;
 	return ret;
 }
 
