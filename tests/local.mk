@@ -127,6 +127,7 @@ E2E_TESTS = \
 	tests/e2e/locks.py \
 	tests/e2e/privileged.py \
 	tests/e2e/storm.py \
+	tests/e2e/semantics.py \
 	tests/e2e/transparency.py \
 	tests/e2e/victims.py \
 	tests/e2e/wrappers.py
