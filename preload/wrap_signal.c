@@ -120,7 +120,7 @@ SHIM_EXPORT sighandler_t sigset(int signo, sighandler_t handler)
 	sighandler_t old;
 	uint64_t mask;
 
-	if (handler == SIG_ERR || !is_valid(signo)) {
+	if (!is_valid(signo)) {
 		errno = EINVAL;
 		return SIG_ERR;
 	}

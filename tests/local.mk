@@ -87,6 +87,7 @@ endif
 
 # --- transparency: tables of calls that must not differ under the shim ----------------------------
 check_PROGRAMS += \
+	tests/transparency/dispositions \
 	tests/transparency/fcntl \
 	tests/transparency/functions \
 	tests/transparency/functions-fortified \
