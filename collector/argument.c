@@ -84,7 +84,7 @@ static void print_parameter(struct argument_text *t, struct argument_view *v, Dw
 {
 	struct argument_type type = argument_type_of(die);
 	const char *name = dwarf_diename(die), *mark = "";
-	struct argument_value value;
+	struct argument_value value, entry;
 	enum fetch fetch;
 
 	if (type.class == TYPE_AGGREGATE) {
@@ -92,9 +92,11 @@ static void print_parameter(struct argument_text *t, struct argument_view *v, Dw
 		return;
 	}
 	fetch = argument_fetch(v, die, type.size, &value);
-	if (fetch == FETCH_OPTIMIZED_OUT && !is_inlined) {
-		fetch = argument_fetch_entry(v, die, type.size, &value);
-		mark = fetch == FETCH_OK ? "@entry" : "";
+	if ((fetch == FETCH_OPTIMIZED_OUT || fetch == FETCH_UNAVAILABLE) && !is_inlined &&
+	    argument_fetch_entry(v, die, type.size, &entry) == FETCH_OK) {
+		fetch = FETCH_OK;
+		value = entry;
+		mark = "@entry";
 	}
 	text_append(t, "%s%s=", name, mark);
 	if (fetch == FETCH_OK)
@@ -125,7 +127,7 @@ void argument_print(const struct argument_source *source, const struct argument_
 		print_parameter(&t, &view, &parameters.items[i], is_inlined);
 	}
 	if (t.is_full)
-		strcpy(text + end, &MORE[end ? 0 : 2]);
+		strcpy(text + end, end ? MORE : MORE + 2);
 	else if (parameters.is_cut)
 		strcpy(text + t.used, MORE);
 }

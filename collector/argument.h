@@ -28,6 +28,7 @@ struct argument_frame {
 			* return address, the call stands before it */
 	const uint64_t *registers; /* by DWARF number */
 	uint64_t known;            /* bit n: registers[n] has a value */
+	uint64_t lost; /* bit n: if not known, then nobody can know it: calls do not keep it */
 	uint32_t index;            /* for the callbacks */
 };
 

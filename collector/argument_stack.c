@@ -59,6 +59,7 @@ static struct argument_frame frame_of(const struct argument_stack *s, uint32_t i
 					.is_exact = raw->is_exact,
 					.registers = raw->regs,
 					.known = raw->known,
+					.lost = raw->is_exact ? 0 : ~ARCH_KEPT_BY_CALLS,
 					.index = index };
 }
 

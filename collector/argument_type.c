@@ -3,8 +3,9 @@
 
 #include <dwarf.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "collector/scope.h"
 
 #define TYPE_DEPTH 64 /* typedefs of typedefs; hostile ones may go round in circles */
 
@@ -191,54 +192,15 @@ struct argument_enum argument_enum_of(struct argument_type *type)
 	return result;
 }
 
-static bool is_cplusplus(Dwarf_Die *die)
+void argument_enum_scope(struct argument_type *type, char *text, size_t size)
 {
-	Dwarf_Die unit;
-
-	if (!dwarf_diecu(die, &unit, NULL, NULL))
-		return false;
-	switch (dwarf_srclang(&unit)) {
-	case DW_LANG_C_plus_plus:
-	case DW_LANG_C_plus_plus_03:
-	case DW_LANG_C_plus_plus_11:
-	case DW_LANG_C_plus_plus_14:
-	case DW_LANG_Rust:
-	case DW_LANG_D:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool is_scope(Dwarf_Die *die)
-{
-	int tag = dwarf_tag(die);
-
-	return tag == DW_TAG_namespace || tag == DW_TAG_class_type ||
-	       tag == DW_TAG_structure_type || tag == DW_TAG_union_type;
-}
-
-void argument_enum_scope(struct argument_type *type, char *text, unsigned size)
-{
-	Dwarf_Die *scopes = NULL;
 	Dwarf_Attribute attr;
-	unsigned used = 0;
-	int count;
+	const char *name;
+	size_t used;
 
-	text[0] = '\0';
-	if (!is_cplusplus(&type->die))
-		return;
-	count = dwarf_getscopes_die(&type->die, &scopes);
-	for (int i = count - 1; i >= 0 && used < size; i--) {
-		bool is_self = i == 0;
-		const char *name = dwarf_diename(&scopes[i]);
-
-		if (is_self ? !dwarf_attr(&scopes[i], DW_AT_enum_class, &attr)
-			    : !is_scope(&scopes[i]))
-			continue;
-		if (is_self || name || dwarf_tag(&scopes[i]) == DW_TAG_namespace)
-			used += (unsigned)snprintf(text + used, size - used, "%s::",
-						   name ? name : "(anonymous namespace)");
-	}
-	free(scopes);
+	scope_prefix(&type->die, text, size);
+	name = dwarf_attr(&type->die, DW_AT_enum_class, &attr) ? dwarf_diename(&type->die) : NULL;
+	used = strlen(text);
+	if (name)
+		snprintf(text + used, size - used, "%s::", name);
 }

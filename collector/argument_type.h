@@ -52,6 +52,6 @@ const char *argument_enumerator(struct argument_type *type, Dwarf_Die *state, un
 #define ARGUMENT_ENUMERATORS 4096
 
 /* What stands before its enumerators in C++: "ns::Color::", "" in C. */
-void argument_enum_scope(struct argument_type *type, char *text, unsigned size);
+void argument_enum_scope(struct argument_type *type, char *text, size_t size);
 
 #endif

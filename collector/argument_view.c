@@ -15,8 +15,10 @@ static int env_register(void *context, uint64_t number, uint64_t *value)
 {
 	const struct argument_view *v = context;
 
-	if (number >= 64 || !(v->frame->known >> number & 1))
+	if (number >= 64)
 		return -ENXIO;
+	if (!(v->frame->known >> number & 1))
+		return v->frame->lost >> number & 1 ? -ENODATA : -ENXIO;
 	*value = v->frame->registers[number];
 	return 0;
 }

@@ -70,6 +70,8 @@ collector_libcollector_a_SOURCES = \
 	collector/proc.h \
 	collector/program.c \
 	collector/program.h \
+	collector/scope.c \
+	collector/scope.h \
 	collector/segment_read.h \
 	collector/stack.h \
 	preload/segment.h

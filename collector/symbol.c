@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/scope.h"
 #include "collector/symtab.h"
 
 #ifdef HAVE_DEMANGLE
@@ -58,13 +59,18 @@ static const char *die_name(struct model *m, Dwarf_Die *die)
 {
 	Dwarf_Attribute attribute;
 	const char *name = NULL;
+	char scope[512];
 
 	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
 	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
 		name = dwarf_formstring(&attribute);
-	if (!is_mangled(name) && dwarf_attr_integrate(die, DW_AT_name, &attribute))
+	if (is_mangled(name))
+		return demangle(m, name);
+	/* Functions that no other file sees have no mangled name, in C++ neither. */
+	if (dwarf_attr_integrate(die, DW_AT_name, &attribute))
 		name = dwarf_formstring(&attribute);
-	return name ? demangle(m, name) : NULL;
+	scope_prefix(die, scope, sizeof(scope));
+	return name && *scope ? model_stringf(m, "%s%s", scope, name) : name ? demangle(m, name) : NULL;
 }
 
 static struct symtab *get_table(struct image *image)
@@ -211,11 +217,13 @@ static bool is_function(Dwarf_Die *die)
  */
 static int find_functions(Dwarf_Die *cu, uint64_t address, Dwarf_Die **functions)
 {
-	Dwarf_Die *scopes = NULL, *around = NULL;
+	Dwarf_Die *scopes = NULL, *around = NULL, innermost;
 	int count = dwarf_getscopes(cu, address, &scopes), kept = 0;
 
 	if (count > 0)
 		count = dwarf_getscopes_die(&scopes[0], &around);
+	else if (scope_find(cu, address, &innermost))
+		count = dwarf_getscopes_die(&innermost, &around);
 	free(scopes);
 	for (int i = 0; i < count; i++) {
 		if (!is_function(&around[i]))
