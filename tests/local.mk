@@ -87,7 +87,6 @@ endif
 
 # --- transparency: tables of calls that must not differ under the shim ----------------------------
 check_PROGRAMS += \
-	tests/transparency/dispositions \
 	tests/transparency/fcntl \
 	tests/transparency/functions \
 	tests/transparency/functions-fortified \
@@ -110,16 +109,25 @@ tests_transparency_static_pie_LDFLAGS = -static-pie
 tests_transparency_static_pie_LINK = $(CC) $(CFLAGS) $(tests_transparency_static_pie_LDFLAGS) -o $@
 endif
 
+# --- arguments of frames, beside gdb's ------------------------------------------------------------
+check_PROGRAMS += tests/arguments/frames
+tests_arguments_frames_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
+tests_arguments_frames_LDADD = collector/libcollector.a $(ELF_LIBS) $(DEMANGLE_LIBS)
+# Compiled by the test, at every level of optimisation.
+EXTRA_DIST += tests/arguments/calls.c tests/arguments/objects.cc tests/arguments/values.c
+
 # --- end to end ---------------------------------------------------------------------------------
 TEST_LIBRARY = \
 	tests/lib/__init__.py \
 	tests/lib/case.py \
 	tests/lib/elf.py \
+	tests/lib/gdb.py \
 	tests/lib/proc.py \
 	tests/lib/segment.py \
 	tests/lib/tap.py \
 	tests/lib/views.py
 E2E_TESTS = \
+	tests/e2e/arguments.py \
 	tests/e2e/command.py \
 	tests/e2e/run.py \
 	tests/e2e/handlers.py \
@@ -128,7 +136,6 @@ E2E_TESTS = \
 	tests/e2e/locks.py \
 	tests/e2e/privileged.py \
 	tests/e2e/storm.py \
-	tests/e2e/semantics.py \
 	tests/e2e/transparency.py \
 	tests/e2e/victims.py \
 	tests/e2e/wrappers.py

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Argument values against gdb's, of the same program in the same moment."""
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+# pylint: disable=wrong-import-position
+from lib import gdb, proc, tap
+from lib.case import BUILDDIR, SRCDIR, Skip, wait_until
+
+FRAMES = os.path.join(BUILDDIR, "tests", "arguments", "frames")
+VALUES = ["integers", "floats", "enums", "characters", "strings", "pointers", "aggregates", "many"]
+CALLS = ["kept", "passed", "lost", "idle", "by_value", "local_pair", "recursive", "tail", "loops",
+         "indirect", "on_stack", "changes", "callback"]
+OBJECTS = ["virtual", "references", "enums", "constructor", "template", "objects", "lambda"]
+
+
+def build(case, compiler, source, flags):
+    compiler = os.environ.get(compiler.upper()) or shutil.which(compiler)
+    if not gdb.find():
+        raise Skip("gdb is not installed")
+    if not compiler:
+        raise Skip("there is no compiler of this kind")
+    program = os.path.join(case.dir, "program")
+    subprocess.run([*compiler.split(), "-w", "-g", *flags,
+                    os.path.join(SRCDIR, "tests", "arguments", source), "-o", program], check=True)
+    return program
+
+
+def look(case, program, scenes):
+    """[(what gdb sees, what we see)] of the program in each scene."""
+    children = [case.start([program, scene]).await_ready() for scene in scenes]
+    ours = []
+    for child in children:
+        wait_until(lambda p=child.pid: proc.state(p) == "S", "the program to pause")
+        out = subprocess.run([FRAMES, str(child.pid)], stdout=subprocess.PIPE, check=True).stdout
+        lines = out.decode("utf-8", "replace").split("\n")
+        ours.append([gdb.parse_frame(line) for line in lines if line])
+    theirs = gdb.backtraces([child.pid for child in children])
+    if not any(theirs):
+        raise Skip("gdb may not look into processes here")
+    assert len(theirs) == len(ours), f"{len(theirs)} backtraces of gdb, expected {len(ours)}"
+    return list(zip(theirs, ours))
+
+
+# Frames of calls that became jumps: gdb infers them, here they are not shown; and the values that
+# they passed on are not known.
+DIFFERENT = ("tail_middle,", "__GI_qsort,", "__GI___qsort_r: b=", "__GI___qsort_r: n=")
+
+
+def is_known(line):
+    return line.startswith(DIFFERENT)
+
+
+def is_guess(line):
+    """Of registers that calls do not keep gdb shows what is in them now; clang's debug information
+    names such registers also behind the call. Here they are what they are: lost."""
+    return line.endswith("here <optimized out>") or ", here @entry=" in line
+
+
+def check(case, compiler, source, flags, scenes, may_guess=False):
+    """All scenes agree, but for what DIFFERENT says."""
+    program = build(case, compiler, source, flags)
+    total, problems = gdb.Agreement(), []
+    for scene, (theirs, ours) in zip(scenes, look(case, program, scenes)):
+        found = gdb.compare(theirs, ours)
+        print(f"# {source} {' '.join(flags)} {scene}: {found}")
+        for line in found.more:
+            print(f"#   more: {line}")
+        problems += [f"{scene}: {line}" for line in found.wrong
+                     if not (may_guess and is_guess(line)) and not is_known(line)]
+        problems += [f"{scene}: no frame {f}" for f in found.missing if not is_known(f)]
+        total.add(found)
+    print(f"# {source} {' '.join(flags)}: {total}")
+    assert not problems, "\n".join(problems)
+
+
+@tap.test("values of every type, as gdb prints them")
+def _(case):
+    check(case, "cc", "values.c", ["-O0"], VALUES)
+
+
+def add(compiler, source, flags, scenes):
+    @tap.test(f"{source} by {compiler} {' '.join(flags)}: frames and arguments are gdb's", 120)
+    def _(case):
+        check(case, compiler, source, flags, scenes, compiler == "clang")
+
+
+for level in ("-O0", "-O1", "-O2", "-O3", "-Og"):
+    add("cc", "calls.c", [level], CALLS)
+for level in ("-O0", "-O2", "-Og"):
+    add("c++", "objects.cc", [level], OBJECTS)
+for level in ("-O0", "-O2"):
+    add("clang", "calls.c", [level], CALLS)
+add("cc", "calls.c", ["-O2", "-gdwarf-4"], CALLS)
+
+
+if __name__ == "__main__":
+    tap.main()
