@@ -176,6 +176,22 @@ static void put_polling(const struct view *v, const struct model_lock *l, unsign
 	fputc('\n', v->out);
 }
 
+/* Behind whom, where that is not the holder above. */
+static void put_queue(const struct view *v, const struct model_lock *l, unsigned indent)
+{
+	const struct model_lock *ahead;
+
+	if (l->blocker == MODEL_NONE)
+		return;
+	ahead = &v->model->locks.items[l->blocker];
+	if (ahead->state == LOCK_HELD)
+		return;
+	begin_detail(v, indent);
+	fputs("queued behind the waiter ", v->out);
+	text_process(v, ahead->process);
+	fputc('\n', v->out);
+}
+
 static void put_evidence(const struct view *v, const struct model_lock *l, unsigned indent)
 {
 	const char *text = NULL;
@@ -197,7 +213,8 @@ static void put_evidence(const struct view *v, const struct model_lock *l, unsig
 static void put_node(struct view *v, const struct graph_node *node)
 {
 	const struct model_lock *l = &v->model->locks.items[node->lock];
-	unsigned indent = 2 * node->depth;
+	/* All waiters stand in one column, as scripts know it, also who waits behind a waiter. */
+	unsigned indent = node->depth ? 2 : 0;
 
 	fprintf(v->out, "%*s", indent, "");
 	text_process(v, l->process);
@@ -211,6 +228,7 @@ static void put_node(struct view *v, const struct graph_node *node)
 	put_where(v, l, indent + 4);
 	if (l->state == LOCK_POLLING)
 		put_polling(v, l, indent + 4);
+	put_queue(v, l, indent + 4);
 	put_evidence(v, l, indent + 4);
 }
 

@@ -128,3 +128,35 @@ void analyse(struct model *m)
 		qsort(m->findings.items, m->findings.count, sizeof(m->findings.items[0]),
 		      compare_findings);
 }
+
+bool analysis_has_cycle(const struct model *m)
+{
+	for (uint32_t i = 0; i < m->findings.count; i++)
+		if (m->findings.items[i].kind == FINDING_DEADLOCK_CYCLE)
+			return true;
+	return false;
+}
+
+/* The headline names processes and files; first_ns is that of the first request, if it is known. */
+static bool is_found_again(const struct model_finding *f, const struct model *again)
+{
+	for (uint32_t i = 0; i < again->findings.count; i++) {
+		const struct model_finding *other = &again->findings.items[i];
+		if (other->kind == f->kind && other->first_ns == f->first_ns &&
+		    !strcmp(other->headline, f->headline))
+			return true;
+	}
+	return false;
+}
+
+void analysis_confirm(struct model *m, const struct model *again)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < m->findings.count; i++) {
+		const struct model_finding *f = &m->findings.items[i];
+		if (f->kind != FINDING_DEADLOCK_CYCLE || is_found_again(f, again))
+			m->findings.items[kept++] = *f;
+	}
+	m->findings.count = kept;
+}

@@ -330,8 +330,8 @@ static void report(struct model *m, const struct wait *waits, uint32_t start)
 	} while (i != start);
 	f->last_ns = m->now_ns;
 	f->headline = cycle_headline(m, waits, start, length);
-	f->evidence = "observed: the kernel lists each of these locks as held and each of these "
-		      "requests as blocked, and every thread that could release one of them is "
+	f->evidence = "observed twice: the kernel lists each of these locks as held and each of "
+		      "these requests as blocked, and every thread that could release one of them is "
 		      "itself in such a request";
 }
 

@@ -127,7 +127,7 @@ void argument_print(const struct argument_source *source, const struct argument_
 		print_parameter(&t, &view, &parameters.items[i], is_inlined);
 	}
 	if (t.is_full)
-		strcpy(text + end, end ? MORE : MORE + 2);
+		strcpy(text + end, &MORE[end ? 0 : 2]);
 	else if (parameters.is_cut)
 		strcpy(text + t.used, MORE);
 }

@@ -71,24 +71,25 @@ static bool is_allocator_library(const char *module)
 }
 
 /*
- * frames[0..count) are what was interrupted, innermost first. A libc without its own symbols names
- * only the functions that it exports; what stands between the interrupted instruction and such an
- * entry of the allocator, in the same file, is inside it.
+ * frames[0..count) are what was interrupted, innermost first: the frame that shows the allocator, or
+ * NULL. A libc without its own symbols names only the functions that it exports; what stands
+ * between the interrupted instruction and such an entry of the allocator, in the same file, is
+ * inside it.
  */
-static bool is_in_allocator(const struct model_frame *frames, uint32_t count)
+static const struct model_frame *find_allocator(const struct model_frame *frames, uint32_t count)
 {
 	const char *module = count ? frames[0].module : NULL;
 
 	if (is_allocator_library(module))
-		return true;
+		return &frames[0];
 	for (uint32_t i = 0; i < count; i++) {
 		const struct model_frame *f = &frames[i];
 		if (f->kind == FRAME_SIGNAL || !module || !f->module || strcmp(f->module, module))
-			return false;
+			return NULL;
 		if (is_entry(f) || is_inside(f))
-			return true;
+			return f;
 	}
-	return false;
+	return NULL;
 }
 
 /* Of the interrupted function and those inlined into it: the real one, as programs know it. */
@@ -122,9 +123,12 @@ void stacks_classify(struct stacks *s, uint32_t call)
 	for (uint32_t i = 0; i < st->frame_count && !c->has_interrupted_allocator; i++) {
 		if (frames[i].kind != FRAME_SIGNAL || i + 1 == st->frame_count)
 			continue;
-		c->has_interrupted_allocator =
-			is_in_allocator(&frames[i + 1], st->frame_count - i - 1);
-		if (!c->interrupted || c->has_interrupted_allocator)
-			c->interrupted = name_of(&frames[i + 1], st->frame_count - i - 1);
+		uint32_t count = st->frame_count - i - 1;
+		const struct model_frame *allocator = find_allocator(&frames[i + 1], count);
+		const char *name = name_of(&frames[i + 1], count);
+
+		c->has_interrupted_allocator = allocator;
+		if (!c->interrupted || allocator)
+			c->interrupted = name || !allocator ? name : allocator->function;
 	}
 }

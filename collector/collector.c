@@ -71,6 +71,47 @@ static int compare_events(const void *x, const void *y)
 	return (a->process > b->process) - (a->process < b->process);
 }
 
+/* Everything that sources see, into an empty collector. */
+static int look(struct collector *c, const struct collect_options *options,
+		struct collect_error *error)
+{
+	int r = 0;
+
+	c->options = *options;
+	c->model = model_new();
+	c->proc = proc_new(options->proc_root ? options->proc_root : "/");
+	if (!c->model || !c->proc)
+		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
+	c->gather = (struct gather){.m = c->model, .proc = c->proc, .options = &c->options};
+	for (size_t i = 0; !r && i < sizeof(sources) / sizeof(sources[0]); i++) {
+		r = sources[i]->collect(&c->gather, error);
+		set_time(c); /* after each: no record may be later than what is called now */
+	}
+	if (c->model->events.count)
+		qsort(c->model->events.items, c->model->events.count,
+		      sizeof(c->model->events.items[0]), compare_events);
+	return r ? r : select_targets(&c->gather, error);
+}
+
+/*
+ * /proc/locks is no snapshot of one moment: what looks like a deadlock is looked at a second time.
+ * One that cannot be seen again is none.
+ */
+static void confirm(struct collector *c)
+{
+	struct collector *again;
+	struct collect_error error;
+
+	if (!analysis_has_cycle(c->model))
+		return;
+	again = calloc(1, sizeof(*again));
+	if (again && !look(again, &c->options, &error))
+		analyse(again->model);
+	if (again && again->model)
+		analysis_confirm(c->model, again->model);
+	collector_close(again);
+}
+
 /* Names what the analysis talks about, then lets it judge. */
 static int judge(struct collector *c)
 {
@@ -85,6 +126,7 @@ static int judge(struct collector *c)
 	for (uint32_t i = 0; i < m->calls.count; i++)
 		stacks_classify(c->stacks, i);
 	analyse(m);
+	confirm(c);
 	return 0;
 }
 
@@ -92,27 +134,11 @@ int collector_open(const struct collect_options *options, struct collector **col
 		   struct collect_error *error)
 {
 	struct collector *c = calloc(1, sizeof(*c));
-	int r = 0;
 
 	if (!c)
 		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
-	c->options = *options;
-	c->model = model_new();
-	c->proc = proc_new(options->proc_root ? options->proc_root : "/");
-	if (!c->model || !c->proc) {
-		collector_close(c);
-		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
-	}
-	c->gather = (struct gather){.m = c->model, .proc = c->proc, .options = &c->options};
-	for (size_t i = 0; !r && i < sizeof(sources) / sizeof(sources[0]); i++) {
-		r = sources[i]->collect(&c->gather, error);
-		set_time(c); /* after each: no record may be later than what is called now */
-	}
-	if (c->model->events.count)
-		qsort(c->model->events.items, c->model->events.count,
-		      sizeof(c->model->events.items[0]), compare_events);
-	if (!r)
-		r = select_targets(&c->gather, error);
+	int r = look(c, options, error);
+
 	if (!r && judge(c))
 		r = collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
 	if (r) {

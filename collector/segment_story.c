@@ -31,6 +31,7 @@ static const struct {
 	{SEG_LIMIT_NO_PROC, "ran without /proc: paths of its files are unknown"},
 	{SEG_LIMIT_TMPFS_FULL, "records were dropped: the session's file system was full"},
 	{SEG_LIMIT_BUSY, "some updates were given up because the record was busy"},
+	{SEG_LIMIT_SEALED, "restricted its system calls (seccomp): nothing was recorded since"},
 };
 
 void segment_notes_add(struct gather *g, const struct segment *s, uint32_t process)

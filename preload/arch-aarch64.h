@@ -31,6 +31,8 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 #define ARCH_REG_SP 31
 #define ARCH_REG_PC 32
 #define ARCH_REG_ARG0 0
+#define ARCH_REG_ARG1 1
+#define ARCH_REG_ARG3 3
 #define ARCH_RED_ZONE 0
 
 static inline uintptr_t arch_context_sp(const ucontext_t *context)

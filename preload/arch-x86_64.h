@@ -28,6 +28,8 @@ static inline long arch_syscall(long nr, long a, long b, long c, long d, long e,
 #define ARCH_REG_SP 7
 #define ARCH_REG_PC 16
 #define ARCH_REG_ARG0 5
+#define ARCH_REG_ARG1 4
+#define ARCH_REG_ARG3 2
 #define ARCH_RED_ZONE 128 /* bytes below the stack pointer that a function may use */
 
 static inline uintptr_t arch_context_sp(const ucontext_t *context)

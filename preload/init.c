@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "preload/lookup.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/shim.h"
@@ -12,6 +13,7 @@ __attribute__((constructor(101))) static void shim_constructor(void)
 {
 	int saved_errno = errno;
 
+	lookup_init();
 	real_resolve();
 	process_init();
 	errno = saved_errno;

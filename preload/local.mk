@@ -54,6 +54,7 @@ preload_liblockjam_la_SOURCES = \
 	preload/wrap_fd.c \
 	preload/wrap_flock.c \
 	preload/wrap_process.c \
+	preload/wrap_prctl.c \
 	preload/wrap_signal.c
 nodist_preload_liblockjam_la_SOURCES = preload/unsafe.list
 if ARCH_X86_64

@@ -24,7 +24,7 @@ static uint64_t find_ofd(const struct lock_call *call)
 	if (ofd && before == call->resource)
 		return ofd;
 	if (lockset_has_ofd()) {
-		uint64_t shared = lockset_find_ofd(call->resource, call->kind, call->fd);
+		uint64_t shared = lockset_find_ofd(call->resource, call->fd);
 
 		if (shared)
 			return shared;
@@ -65,7 +65,7 @@ static bool identify_held(struct lock_call *call)
 		return true;
 	call->ofd = descriptor_ofd(call->fd);
 	if (!call->ofd && lockset_has_ofd())
-		call->ofd = lockset_find_ofd(call->resource, call->kind, call->fd);
+		call->ofd = lockset_find_ofd(call->resource, call->fd);
 	return call->ofd != 0;
 }
 
@@ -323,13 +323,20 @@ static void drop_posix(int fd)
 
 static void drop_ofd(int fd)
 {
-	struct lockset_change change = { .verb = LOCKSET_DROP_OFD };
+	struct lockset_change change = { .verb = LOCKSET_MOVE };
 
 	change.ofd = descriptor_ofd(fd);
 	change.resource = descriptor_resource(fd);
-	change.now_ns = shim_now_ns();
-	if (change.ofd && change.resource && descriptor_other(change.ofd, fd) < 0)
-		lockset_submit(&change);
+	if (!change.ofd || !change.resource)
+		return;
+	change.fd = descriptor_other(change.ofd, fd);
+	if (change.fd < 0) {
+		change.verb = LOCKSET_DROP_OFD;
+		change.now_ns = shim_now_ns();
+	} else {
+		descriptor_set_resource(change.fd, change.resource);
+	}
+	lockset_submit(&change);
 }
 
 void lock_close(int fd)

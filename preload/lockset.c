@@ -332,6 +332,21 @@ static void apply_drop(const struct lockset_change *change)
 					 0, change->kind, change->resource, 0 });
 }
 
+/* The descriptor was closed, but another one keeps the description and its locks. */
+static void apply_move(const struct lockset_change *change)
+{
+	for_each_of(slot, after, change->resource, guard) {
+		struct seg_lock *record = record_of(slot);
+
+		if (record->state != SEG_LOCK_HELD || record->ofd != change->ofd ||
+		    record->kind == SEG_LOCK_POSIX)
+			continue;
+		segment_open_record(&record->seq);
+		record->fd = change->fd;
+		segment_publish(&record->seq);
+	}
+}
+
 static bool is_same_poll(const struct seg_lock *record, const struct lockset_change *change)
 {
 	return record->state == SEG_LOCK_POLLING && record->kind == change->kind &&
@@ -403,6 +418,9 @@ static void apply(const struct lockset_change *change)
 	case LOCKSET_DROP_POSIX:
 	case LOCKSET_DROP_OFD:
 		apply_drop(change);
+		break;
+	case LOCKSET_MOVE:
+		apply_move(change);
 		break;
 	case LOCKSET_REFUSED:
 		apply_refused(change);
@@ -525,13 +543,16 @@ void lockset_restore(const struct lockset_undo *undo)
 /* --- questions ------------------------------------------------------------------------------- */
 
 /* Reads the list without the lock: a wrong answer costs a flag or a number, no more. */
-uint64_t lockset_find_ofd(uint32_t resource, uint8_t kind, int fd)
+uint64_t lockset_find_ofd(uint32_t resource, int fd)
 {
 	for_each_of(slot, after, resource, guard) {
 		const struct seg_lock *record = record_of(slot);
+		int known;
 
-		if (record && record->state == SEG_LOCK_HELD && record->kind == kind &&
-		    record->fd != fd && descriptor_same_file(record->fd, fd) == 1)
+		if (!record || record->state != SEG_LOCK_HELD || record->kind == SEG_LOCK_POSIX)
+			continue;
+		known = descriptor_other(record->ofd, fd);
+		if (known >= 0 && descriptor_same_file(known, fd) == 1)
 			return record->ofd;
 	}
 	return 0;

@@ -28,6 +28,7 @@ enum lockset_verb {
 	LOCKSET_RELEASE,     /* explicit unlock of a range */
 	LOCKSET_DROP_POSIX,  /* a descriptor of the file was closed: all POSIX locks on it go */
 	LOCKSET_DROP_OFD,    /* the last descriptor of a description was closed */
+	LOCKSET_MOVE,        /* one descriptor of a description was closed: `fd` is another */
 	LOCKSET_REFUSED,     /* a request without waiting was refused: polling */
 	LOCKSET_END_POLLING, /* of all threads through `fd` */
 };
@@ -59,10 +60,10 @@ void lockset_free(uint32_t slot);
 void lockset_restore(const struct lockset_undo *undo);
 
 /*
- * The description that holds a lock of `kind` on the resource through a descriptor that shares
- * it with `fd` (kcmp), or 0. For descriptors whose history is not known.
+ * The description that holds a lock on the resource and that `fd` shares with a descriptor that
+ * is known (kcmp), or 0. For descriptors whose history is not known.
  */
-uint64_t lockset_find_ofd(uint32_t resource, uint8_t kind, int fd);
+uint64_t lockset_find_ofd(uint32_t resource, int fd);
 
 /* The mode that the owner holds on all or part of the range, 0 if none. */
 uint8_t lockset_mode_of(uint32_t resource, uint8_t kind, uint64_t ofd, struct range range);

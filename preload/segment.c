@@ -62,7 +62,7 @@ static struct {
 
 __thread struct shim_self shim_self;
 
-bool shim_no_counter;
+bool shim_no_counter, shim_sealed;
 
 uint64_t shim_now_ns(void)
 {
@@ -265,7 +265,7 @@ static void register_thread(void)
 
 bool shim_begin(int *saved_errno)
 {
-	if (shim_unlikely(shim_self.in_vfork))
+	if (shim_unlikely(shim_self.in_vfork || shim_sealed))
 		return false;
 	*saved_errno = errno;
 	if (shim_unlikely(!segment_get())) {

@@ -90,6 +90,7 @@ enum seg_limit {
 	SEG_LIMIT_NO_PROC = 1 << 4,     /* /proc is not there: paths and start time unknown */
 	SEG_LIMIT_TMPFS_FULL = 1 << 5,  /* a page could not be had: records were dropped */
 	SEG_LIMIT_BUSY = 1 << 6,        /* a record was given up rather than waited for */
+	SEG_LIMIT_SEALED = 1 << 7,      /* entered seccomp: nothing was recorded since */
 };
 
 struct seg_header {

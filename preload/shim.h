@@ -106,6 +106,12 @@ uint64_t shim_now_ns(void); /* CLOCK_MONOTONIC */
 /* prctl(PR_SET_TSC) made the processor's counter, which libc's clock reads, a fault: ask the kernel. */
 extern bool shim_no_counter __attribute__((visibility("hidden")));
 
+/*
+ * The process restricts its system calls: one of ours could be its death. From then on the shim
+ * stands aside: shim_begin() refuses, handlers run unseen.
+ */
+extern bool shim_sealed __attribute__((visibility("hidden")));
+
 /* --- stack.c ------------------------------------------------------------------------------- */
 
 /*

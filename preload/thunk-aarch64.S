@@ -3,6 +3,8 @@
  *
  * x16 and x17 are the registers that a veneer may spoil (AAPCS64); no argument travels in them.
  */
+#include <sys/syscall.h>
+
 #include "preload/arch-offsets.h"
 
 #define REGS 0     /* 34 words, DWARF order: x0 to x30, sp, pc, pstate */
@@ -71,11 +73,7 @@
 	add	x29, sp, #RECORD
 .endm
 
-.macro ENTER
-	mov	w0, w17
-	add	x1, sp, #REGS
-	bl	thunk_enter
-	mov	x16, x0
+.macro RESTORE
 	ldp	q0, q1, [sp, #VEC]
 	ldp	q2, q3, [sp, #VEC+32]
 	ldp	q4, q5, [sp, #VEC+64]
@@ -85,6 +83,14 @@
 	ldp	x4, x5, [sp, #REGS+32]
 	ldp	x6, x7, [sp, #REGS+48]
 	ldr	x8, [sp, #REGS+64]
+.endm
+
+.macro ENTER
+	mov	w0, w17
+	add	x1, sp, #REGS
+	bl	thunk_enter
+	mov	x16, x0
+	RESTORE
 .endm
 
 .macro LEAVE_FRAME
@@ -141,5 +147,48 @@ thunk_return:
 	ret
 	.cfi_endproc
 	.size	thunk_return, .-thunk_return
+
+/*
+ * syscall(): where programs load a seccomp filter, see wrap_prctl.c. Only a jump otherwise, as it may
+ * return twice (SYS_clone).
+ */
+.macro TO_SYSCALL
+	adrp	x16, syscall_real
+	ldr	x16, [x16, #:lo12:syscall_real]
+	br	x16
+.endm
+
+	.p2align 4
+	.globl	syscall
+	.type	syscall, %function
+syscall:
+	.cfi_startproc
+	cmp	w0, #SYS_seccomp
+	b.eq	.Lseccomp
+	TO_SYSCALL
+.Lseccomp:
+	SAVE
+	add	x0, sp, #REGS
+	bl	syscall_seccomp
+	RESTORE
+	LEAVE_FRAME
+	TO_SYSCALL
+.Lfind_syscall:
+	SAVE
+	bl	syscall_find
+	RESTORE
+	LEAVE_FRAME
+	TO_SYSCALL
+	.cfi_endproc
+	.size	syscall, .-syscall
+
+	.data
+	.p2align 3
+	.globl	syscall_real
+	.hidden	syscall_real
+	.type	syscall_real, %object
+	.size	syscall_real, 8
+syscall_real:
+	.quad	.Lfind_syscall
 
 	.section .note.GNU-stack, "", %progbits

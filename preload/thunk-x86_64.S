@@ -4,6 +4,8 @@
  * %r11 is the one register that a called function may spoil and that carries no argument (%al is
  * the number of vector registers of a variadic call, %r10 the static chain).
  */
+#include <sys/syscall.h>
+
 #include "preload/arch-offsets.h"
 
 #define REGS 0   /* 17 registers, DWARF order */
@@ -142,5 +144,44 @@ thunk_return:
 	ret
 	.cfi_endproc
 	.size	thunk_return, .-thunk_return
+
+/*
+ * syscall(): where programs load a seccomp filter, see wrap_prctl.c. Only a jump otherwise, as it may
+ * return twice (SYS_clone).
+ */
+	.p2align 4
+	.globl	syscall
+	.type	syscall, @function
+syscall:
+	.cfi_startproc
+	cmpl	$SYS_seccomp, %edi
+	je	.Lseccomp
+	jmp	*syscall_real(%rip)
+.Lseccomp:
+	SAVE
+	leaq	REGS(%rsp), %rdi
+	call	syscall_seccomp
+	RESTORE
+	addq	$FRAME, %rsp
+	.cfi_adjust_cfa_offset -FRAME
+	jmp	*syscall_real(%rip)
+.Lfind_syscall:
+	SAVE
+	call	syscall_find
+	RESTORE
+	addq	$FRAME, %rsp
+	.cfi_adjust_cfa_offset -FRAME
+	jmp	*syscall_real(%rip)
+	.cfi_endproc
+	.size	syscall, .-syscall
+
+	.data
+	.p2align 3
+	.globl	syscall_real
+	.hidden	syscall_real
+	.type	syscall_real, @object
+	.size	syscall_real, 8
+syscall_real:
+	.quad	.Lfind_syscall
 
 	.section .note.GNU-stack, "", @progbits

@@ -116,7 +116,7 @@ void *thunk_enter(uint32_t id, const uint64_t *regs)
 {
 	struct shim_frame *frame;
 
-	if (shim_self.frame && !shim_self.in_vfork) {
+	if (shim_self.frame && !shim_self.in_vfork && !shim_sealed) {
 		frame = trampoline_active((uintptr_t)regs);
 		if (frame && thunk_info[id].way == THUNK_JUMP)
 			jump(regs);

@@ -325,7 +325,7 @@ void signal_trampoline(int signo, siginfo_t *info, void *context)
 	uint64_t serial = 0;
 	int saved_errno;
 
-	if (!shim_self.in_vfork)
+	if (shim_likely(!shim_self.in_vfork && !shim_sealed))
 		frame = push(d, context, (uintptr_t)__builtin_frame_address(0),
 			     (uintptr_t)__builtin_return_address(0));
 	if (frame) {

@@ -120,7 +120,7 @@ SHIM_EXPORT sighandler_t sigset(int signo, sighandler_t handler)
 	sighandler_t old;
 	uint64_t mask;
 
-	if (handler == SIG_ERR || !is_valid(signo)) {
+	if (!is_valid(signo)) {
 		errno = EINVAL;
 		return SIG_ERR;
 	}
@@ -142,17 +142,4 @@ SHIM_EXPORT int sigignore(int signo)
 	struct sigaction act = { .sa_handler = SIG_IGN };
 
 	return signal_install(signo, &act, NULL);
-}
-
-/* Not with <sys/prctl.h>: all arguments are words here, however many the program gives. */
-#define PR_SET_TSC 26
-#define PR_TSC_SIGSEGV 2
-
-int prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
-SHIM_EXPORT int prctl(int operation, unsigned long a, unsigned long b, unsigned long c,
-		      unsigned long d)
-{
-	if (operation == PR_SET_TSC && a == PR_TSC_SIGSEGV)
-		shim_no_counter = true;
-	return real()->prctl(operation, a, b, c, d);
 }

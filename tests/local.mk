@@ -87,6 +87,7 @@ endif
 
 # --- transparency: tables of calls that must not differ under the shim ----------------------------
 check_PROGRAMS += \
+	tests/transparency/dispositions \
 	tests/transparency/fcntl \
 	tests/transparency/functions \
 	tests/transparency/functions-fortified \
@@ -136,6 +137,7 @@ E2E_TESTS = \
 	tests/e2e/locks.py \
 	tests/e2e/privileged.py \
 	tests/e2e/storm.py \
+	tests/e2e/semantics.py \
 	tests/e2e/transparency.py \
 	tests/e2e/victims.py \
 	tests/e2e/wrappers.py

@@ -173,7 +173,7 @@ static void serve_waiting(void)
 static __attribute__((noinline)) pid_t start_service(const char *path, int number)
 {
 	int ready[2];
-	pid_t pid;
+	pid_t pid = -1;
 	char byte;
 
 	if (pipe(ready) < 0 || (pid = fork()) < 0)

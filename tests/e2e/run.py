@@ -8,7 +8,8 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import tap  # noqa: E402
-from lib.case import LOCKJAM, SHIM, Skip, clean_environment, victim_path  # noqa: E402
+from lib.case import (  # noqa: E402
+    LOCKJAM, SHIM, Skip, clean_environment, victim_path, wait_until)
 
 
 def sh(case, script, *options, **more):
@@ -16,10 +17,21 @@ def sh(case, script, *options, **more):
     return case.run([LOCKJAM, "run", *options, "--", "/bin/sh", "-c", script], **more)
 
 
-def bases():
-    """What stands in the directory of this user's sessions."""
+def sessions(pid):
+    """What one lockjam process left in the directory of this user's sessions."""
     base = "/run/lockjam" if os.geteuid() == 0 else f"/dev/shm/lockjam-{os.geteuid()}"
-    return set(os.listdir(base)) if os.path.isdir(base) else set()
+    names = os.listdir(base) if os.path.isdir(base) else []
+    # Named by time and maker's pid; other tests make theirs meanwhile.
+    return [os.path.join(base, name) for name in names if name.split(".")[0].endswith(f"-{pid}")]
+
+
+def run_unkept(case, *arguments, text=None, env=None):
+    """`lockjam run ARGUMENTS`: its status, output, messages, and the sessions that it left."""
+    with subprocess.Popen([LOCKJAM, "run", *arguments], stdin=subprocess.PIPE, cwd=case.dir,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=env or clean_environment()) as process:
+        out, err = process.communicate(text)
+    return process.returncode, out, err, sessions(process.pid)
 
 
 @tap.test("exit statuses are the command's own")
@@ -45,21 +57,16 @@ def _(case):
                          (["/"], 126), ([""], 127), ([], 125), (["--no-such-option", "x"], 125),
                          (["-o", "/proc/none/x", "true"], 125), (["-o", plain_file, "true"], 125),
                          (["--error-exitcode=300", "true"], 125)):
-        before = bases()
-        result = case.run([LOCKJAM, "run", *argv])
-        assert result.returncode == status, (argv, result)
-        assert result.stderr.startswith("lockjam: ") and result.stderr.count("\n") == 1, result
-        assert result.stdout == "" and bases() == before
+        result, out, err, left = run_unkept(case, *argv)
+        assert (result, out, left) == (status, "", []), (argv, result, out, err, left)
+        assert err.startswith("lockjam: ") and err.count("\n") == 1, err
 
 
 @tap.test("streams and arguments are the command's; a clean run says nothing and leaves nothing")
 def _(case):
-    before = bases()
-    result = case.run([LOCKJAM, "run", "cat", "-"], input="in\n", stdin=None)
-    assert (result.stdout, result.stderr) == ("in\n", ""), result
-    result = case.run([LOCKJAM, "run", "/bin/echo", "-o", "--help", "--", "a b"])
-    assert result.stdout == "-o --help -- a b\n", result
-    assert bases() == before
+    assert run_unkept(case, "cat", "-", text="in\n") == (0, "in\n", "", [])
+    assert run_unkept(case, "/bin/echo", "-o", "--help", "--", "a b") == (
+        0, "-o --help -- a b\n", "", [])
 
 
 @tap.test("closed streams are closed in the command too")
@@ -143,19 +150,24 @@ def _(case):
     # A shell with job control: the job gets a process group of its own.
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], dict(clean_environment(), PS1="$ "))
+        os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"], dict(clean_environment(), PS1="$ "))
     seen = b""
 
     def read_until(word):
         nonlocal seen
         while word not in seen:
             seen += os.read(terminal, 1000)
-        seen = seen.partition(word)[2]
+        before, _, seen = seen.partition(word)
+        return before
     read_until(b"$ ")
-    os.write(terminal, f"'{LOCKJAM}' run /bin/sh -c 'echo rea\"\"dy; read x; echo \"<$x>\"'\n".encode())
-    read_until(b"ready\r\n")
+    os.write(terminal, f"'{LOCKJAM}' run /bin/sh -c 'echo rea\"\"dy $$ .; read x; echo \"<$x>\"'\n".encode())
+    read_until(b"ready ")
+    child = int(read_until(b" ."))
     os.write(terminal, b"\x1a")
     read_until(b"Stopped")
+    read_until(b"$ ")  # the prompt: the line that says so has the command in it
+    # The shell has only seen lockjam stop: until the command has too, it may take what we type.
+    wait_until(lambda: stopped(child), "the command stops")
     os.write(terminal, b"fg\n")
     read_until(b"read x")
     os.write(terminal, b"word\n")
@@ -179,16 +191,14 @@ def _(case):
 
 @tap.test("a daemon that goes on keeps its session, and is told about")
 def _(case):
-    before = bases()
     daemon = victim_path("alone-posix")
     script = f"exec 9<>{case.path('fifo')!r}; setsid {daemon!r} <&9 >{case.path('out')!r} 2>&1 & "
     script += f"until grep -q ready {case.path('out')!r}; do :; done"
     os.mkfifo(case.path("fifo"))
-    result = sh(case, script)
-    new = bases() - before
-    assert result.returncode == 0 and len(new) == 1, (result, new)
-    assert "still alive" in result.stderr and new.pop() in result.stderr, result
-    directory = result.stderr.split()[1].rstrip(":")
+    status, _, err, left = run_unkept(case, "/bin/sh", "-c", script)
+    assert status == 0 and len(left) == 1, (err, left)
+    directory = left[0]
+    assert "still alive" in err and directory in err, err
     graph = case.run([LOCKJAM, "graph", "-o", directory])
     assert " holding WRITE lock for " in graph.stdout, graph
     case.close()
@@ -235,10 +245,8 @@ def _(case):
         pass
     for path in (blank, case.path("nowhere.so"), "/none"):
         env = dict(clean_environment(), LOCKJAM_SHIM=path)
-        before = bases()
-        result = case.run([LOCKJAM, "run", "true"], env=env)
-        assert result.returncode == 125 and result.stderr.count("\n") == 1, result
-        assert bases() == before
+        result, _, err, left = run_unkept(case, "true", env=env)
+        assert result == 125 and err.count("\n") == 1 and not left, (err, left)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib import case as lib_case, tap  # noqa: E402
 from lib.case import Skip, victim_path  # noqa: E402
 
-TABLES = ("fcntl", "invalid", "signals", "interrupt", "processes", "limits", "functions",
-          "functions-fortified")
+TABLES = ("fcntl", "invalid", "signals", "dispositions", "interrupt", "processes", "limits",
+          "functions", "functions-fortified")
 
 
 def sections(text):

@@ -230,6 +230,26 @@ static void two_rings_are_two_findings(void)
 	CU_ASSERT_EQUAL(cycles_of(m), 2);
 }
 
+/* Seen once more, it is a deadlock; gone, or asked for anew, it was none. */
+static void a_second_look_confirms(void)
+{
+	for (int what = 0; what < 3; what++) {
+		struct model *first = ring(LOCK_POSIX, 2), *again = ring(LOCK_POSIX, 2);
+
+		if (what == 1)
+			again->locks.items[1].state = LOCK_HELD;
+		for (uint32_t i = 0; what == 2 && i < again->locks.count; i++)
+			again->locks.items[i].since_ns += 1;
+		analyse(first);
+		analyse(again);
+		CU_ASSERT(analysis_has_cycle(first));
+		analysis_confirm(first, again);
+		CU_ASSERT_EQUAL(analysis_has_cycle(first), what == 0);
+		model_free(first);
+		model_free(again);
+	}
+}
+
 /* --- calls in handlers ------------------------------------------------------------------------ */
 
 static uint32_t add_handler(struct model *m, uint32_t process, const char *function)
@@ -440,6 +460,7 @@ static const struct unit_test tests[] = {
 	{ "a child that shares the description is no deadlock", a_sharer_may_release },
 	{ "a writer waits for all readers", all_readers_must_go },
 	{ "two rings are two findings", two_rings_are_two_findings },
+	{ "a deadlock that is gone at a second look was none", a_second_look_confirms },
 	{ "sites of one function and handler are one finding", sites_are_merged },
 	{ "the heap is re-entered only where the allocator was interrupted", heap_is_reentered },
 	{ "a live thread that waits in malloc is a deadlock", heap_deadlock_of_a_live_thread },

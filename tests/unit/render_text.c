@@ -96,8 +96,9 @@ static void a_queue(void)
 		     "    POSIX, whole file\n"
 		     "  /w (pid 6) ++WAITING++ for WRITE lock on /f (deleted)\n"
 		     "      POSIX, whole file\n"
-		     "    /q (pid 7) ++WAITING++ for WRITE lock on /f (deleted)\n"
-		     "        POSIX, whole file\n");
+		     "  /q (pid 7) ++WAITING++ for WRITE lock on /f (deleted)\n"
+		     "      POSIX, whole file\n"
+		     "      queued behind the waiter /w (pid 6)\n");
 	model_free(m);
 }
 
@@ -189,7 +190,7 @@ static const struct unit_test tests[] = {
 	{ "the graph of the first case, byte for byte", graph_of_the_case },
 	{ "nothing to show is said", an_empty_model },
 	{ "control characters and bytes that are no UTF-8 are escaped", odd_names },
-	{ "a queue behind a waiter is indented further", a_queue },
+	{ "a queue behind a waiter stands in the same column and says so", a_queue },
 	{ "signals: the handler, its flags, what it called", signals_of_the_case },
 	{ "the report's parts stand in their order", report_of_the_case },
 	{ "a report of 2,000 dead processes is short", report_of_many },

@@ -19,7 +19,11 @@
 #include "tests/unit/unit.h"
 
 /* Real frames: no inlining, no tail calls (a statement follows the call). */
+#ifdef __clang__
+#define FRAME __attribute__((noinline))
+#else
 #define FRAME __attribute__((noinline, noclone))
+#endif
 #define NO_TAIL_CALL __asm__ volatile("")
 
 static volatile int sink;
@@ -261,7 +265,7 @@ static void fill_registers(struct seg_finding *finding, const ucontext_t *contex
 #endif
 
 /* As the shim would at a call of malloc in its caller: registers, and the stack from sp up. */
-FRAME static void record_here(uint32_t length)
+FRAME __attribute__((no_sanitize_address)) static void record_here(uint32_t length)
 {
 	struct seg_finding *finding = segment_fixture_add(&record, SEG_FINDINGS, NULL);
 	struct seg_table *slices = &record.header.tables[SEG_SLICES];
@@ -344,7 +348,7 @@ static void a_short_slice_says_where_it_ends(void)
 	end(&f);
 }
 
-static void record_addresses(void)
+FRAME static void record_addresses(void)
 {
 	struct seg_stack *stack = segment_fixture_add(&record, SEG_STACKS, NULL);
 
@@ -432,7 +436,7 @@ static const struct case_of cases[] = {
 	    { "malloc", LIBC }, { "main", EXE } }, 6, true, "_int_malloc" },
 	/* No symbols but the exported ones: between pc and malloc() is the allocator. */
 	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { NULL, LIBC }, { NULL, LIBC },
-	    { "malloc", LIBC }, { "main", EXE } }, 7, true, NULL },
+	    { "malloc", LIBC }, { "main", EXE } }, 7, true, "malloc" },
 	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { "__libc_free", LIBC },
 	    { "main", EXE } }, 5, true, "free" },
 	/* The program's own code, a callback of libc, libc outside of the allocator. */
