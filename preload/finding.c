@@ -12,7 +12,9 @@
 #define PROBES 64
 #define HINT_WORDS 64
 #define SLICE_BYTES (32 * 1024)
+#define SLICE_BYTES_MIN (4 * 1024)
 #define SLICE_BYTES_MAX (128 * 1024) /* where the handler's own frames are large */
+#define SLICE_SHARE 16 /* of the room that is left, one slice takes at most one part in this */
 #define PAGE 4096
 #define NAME_MAX_BYTES 64
 #define NO_ROOM UINT32_MAX
@@ -112,19 +114,30 @@ static void note_modules(const struct seg_slice *slice)
 			module_note(words[i]);
 }
 
-/* On the handler's own stack: up to the saved context, and on if the interrupted code is there too. */
+/* Shorter ones when room gets scarce, so that late sites have a stack as well. */
+static uint32_t slice_bytes(void)
+{
+	const struct seg_table *table = &segment_get()->tables[SEG_SLICES];
+	uint32_t left = table->capacity > table->used ? table->capacity - table->used : 0;
+
+	if (left / SLICE_SHARE < SLICE_BYTES_MIN)
+		return SLICE_BYTES_MIN;
+	return left / SLICE_SHARE < SLICE_BYTES ? left / SLICE_SHARE : SLICE_BYTES;
+}
+
+/*
+ * On the handler's own stack: up to the saved context, which must be in the slice, and on if the
+ * interrupted code is there too.
+ */
 static uint32_t first_length(const struct shim_frame *frame, uintptr_t sp, bool is_switched)
 {
 	uintptr_t end = (uintptr_t)frame->context + sizeof(ucontext_t);
-	uint64_t length = end > sp ? end - sp : 0;
+	uint64_t length = (end > sp ? end - sp : 0) + PAGE;
 
-	if (is_switched)
-		return (uint32_t)(frame->alt_high - sp < SLICE_BYTES ? frame->alt_high - sp :
-				  length + PAGE < SLICE_BYTES_MAX  ? length + PAGE :
-								     SLICE_BYTES_MAX);
-	length += SLICE_BYTES / 2;
-	if (length < SLICE_BYTES)
-		length = SLICE_BYTES;
+	if (is_switched && length > frame->alt_high - sp)
+		length = frame->alt_high - sp;
+	else if (!is_switched && length < slice_bytes())
+		length = slice_bytes();
 	return length < SLICE_BYTES_MAX ? (uint32_t)length : SLICE_BYTES_MAX;
 }
 
@@ -145,7 +158,7 @@ static void copy_stacks(struct seg_finding *record, const struct finding_call *c
 	note_modules(&record->slices[0]);
 	if (is_switched && copy_slice(&record->slices[1],
 				      (frame->interrupted_sp & ~(uintptr_t)7) - ARCH_RED_ZONE,
-				      SLICE_BYTES))
+				      slice_bytes()))
 		note_modules(&record->slices[1]);
 }
 

@@ -13,7 +13,7 @@
 #include "preload/signal.h"
 #include "preload/sys.h"
 
-#define FRAMES 256
+#define FRAMES 1024 /* more handlers at once than this run without us, and are counted */
 #define RATE_LIMIT_NS 1000000 /* deliveries closer than this are counted, but are no events */
 
 static struct {
@@ -233,6 +233,19 @@ static void count_delivery(struct seg_handler *record, const siginfo_t *info, ui
 	record->last_ns = now;
 }
 
+/* There is no frame to be had: the handler runs, and what it calls is not seen. */
+__attribute__((noinline)) static void record_unseen(const struct disposition *d,
+						    const siginfo_t *info)
+{
+	struct seg_handler *record = segment_record(SEG_HANDLERS, signal_record(d));
+	struct seg_header *header = segment_get();
+
+	atomic_fetch_add((_Atomic uint32_t *)&header->lost_busy, 1);
+	add(&header->deliveries, 1);
+	if (record)
+		count_delivery(record, info, shim_now_ns());
+}
+
 __attribute__((noinline)) static void record_entry(struct shim_frame *frame, const siginfo_t *info)
 {
 	struct seg_handler *record;
@@ -322,18 +335,19 @@ void signal_trampoline(int signo, siginfo_t *info, void *context)
 	const struct disposition *d = signal_disposition(signo);
 	void (*handler)(int, siginfo_t *, void *) = (void (*)(int, siginfo_t *, void *))d->handler;
 	struct shim_frame *frame = NULL;
-	uint64_t serial = 0;
+	uint64_t serial;
 	int saved_errno;
 
 	if (shim_likely(!shim_self.in_vfork && !shim_sealed))
 		frame = push(d, context, (uintptr_t)__builtin_frame_address(0),
 			     (uintptr_t)__builtin_return_address(0));
-	if (frame) {
-		serial = frame->serial;
-		if (shim_begin(&saved_errno)) {
+	serial = frame ? frame->serial : 0;
+	if (shim_begin(&saved_errno)) {
+		if (frame)
 			record_entry(frame, info);
-			shim_end(saved_errno);
-		}
+		else
+			record_unseen(d, info);
+		shim_end(saved_errno);
 	}
 	handler(signo, info, context);
 	if (frame)
