@@ -14,7 +14,7 @@
 #define SLICE_BYTES (32 * 1024)
 #define SLICE_BYTES_MIN (4 * 1024)
 #define SLICE_BYTES_MAX (128 * 1024) /* where the handler's own frames are large */
-#define SLICE_SHARE 16 /* of the room that is left, one slice takes at most one part in this */
+#define SLICE_SHARE 64 /* of the room that is left, one slice takes at most one part in this */
 #define PAGE 4096
 #define NAME_MAX_BYTES 64
 #define NO_ROOM UINT32_MAX

@@ -44,11 +44,11 @@ static const struct {
 	[SEG_MODULES] = { sizeof(struct seg_module), 512 },
 	[SEG_EVENTS] = { sizeof(struct seg_event), 256 },
 	[SEG_STRINGS] = { 1, 256 * 1024 },
-	[SEG_SLICES] = { 1, 1024 * 1024 },
+	[SEG_SLICES] = { 1, 4 * 1024 * 1024 },
 	[SEG_EDGES] = { 0, 0 },
 };
 
-#define SEGMENT_MAX_PAGES 1280 /* of 4 KiB: 5 MiB */
+#define SEGMENT_MAX_PAGES 2048 /* of 4 KiB: 8 MiB */
 
 static struct {
 	struct anchor *anchor;
