@@ -17,7 +17,7 @@ static int run(const struct options *o)
 		own.operands++;
 		own.operand_count--;
 	}
-	status = reading_open(&r, &own, true);
+	status = reading_open(&r, &own, true, true);
 	if (status)
 		return status;
 	view_choose_backtraces(&r.view);

@@ -36,12 +36,13 @@ static int out_of_memory(void)
 	return EXIT_TROUBLE;
 }
 
-int reading_open(struct reading *r, const struct options *o, bool want_events)
+int reading_open(struct reading *r, const struct options *o, bool want_events, bool want_handlers)
 {
 	struct collect_options options = {.dir = o->dir,
 					  .is_offline = o->is_offline,
 					  .sysroot = o->sysroot,
-					  .want_events = want_events};
+					  .want_events = want_events,
+					  .want_handlers = want_handlers};
 	struct collect_error error = {0};
 
 	*r = (struct reading){.targets = make_targets(o)};

@@ -122,7 +122,11 @@ static int judge(struct collector *c)
 	if (!c->stacks)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < m->handlers.count; i++)
-		stacks_name_handler(c->stacks, i);
+		if (c->options.want_handlers || m->handlers.items[i].errno_clobbered)
+			stacks_name_handler(c->stacks, i);
+	for (uint32_t i = 0; !c->options.want_handlers && i < m->calls.count; i++)
+		if (m->calls.items[i].handler != MODEL_NONE)
+			stacks_name_handler(c->stacks, m->calls.items[i].handler);
 	for (uint32_t i = 0; i < m->calls.count; i++)
 		stacks_classify(c->stacks, i);
 	analyse(m);

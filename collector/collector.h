@@ -23,6 +23,8 @@ struct collect_options {
 	const char *sysroot;     /* where the modules' files are looked up; NULL "/" */
 	uint32_t max_frames;     /* 0: no limit but the library's own (STACK_FRAMES_MAX) */
 	bool want_events;        /* fill model.events */
+	bool want_handlers;      /* name the functions of all handlers, not only of those that called
+				  * something unsafe: needs the symbols of every program */
 };
 
 struct collect_error {

@@ -64,6 +64,18 @@ static bool use_locks(struct search *s, pid_t pid, int fd, use_fn *use, void *da
 	return is_done;
 }
 
+/*
+ * Most programs lock what they opened among the first: three reads by guess are cheaper than a
+ * listing, for which the kernel makes an entry of every descriptor.
+ */
+static bool use_first_descriptors(struct search *s, pid_t pid, use_fn *use, void *data)
+{
+	for (int fd = 3; fd < 6; fd++)
+		if (use_locks(s, pid, fd, use, data))
+			return true;
+	return false;
+}
+
 static int use_descriptors(struct search *s, pid_t pid, use_fn *use, void *data)
 {
 	int *fds, standard = 0;
@@ -140,6 +152,8 @@ static void find_path(struct search *s, struct kernel_lock *e)
 	pid_t pid = s->g->m->processes.items[e->process].pid;
 
 	if (has_path(s, resource))
+		return;
+	if (use_first_descriptors(s, pid, use_path, e) && has_path(s, resource))
 		return;
 	int r = use_descriptors(s, pid, use_path, e);
 

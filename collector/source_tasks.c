@@ -1,7 +1,8 @@
 /*
- * Source: what the threads that matter are doing now: of holders others wait for, of waiters, and
- * those whose call in a handler has not returned. Their number is bounded: reading one thread costs
- * some 20 us, and of a thousand equal waiters the first few hundred tell enough.
+ * Source: what the threads that matter are doing now: those whose call in a handler has not
+ * returned, of processes that hold and wait (a deadlock is called so only when all their threads
+ * are stuck), of holders others wait for, and of waiters. The number of the latter two is bounded: reading
+ * one thread costs some 20 us, and of a thousand equal waiters the first tell enough.
  */
 #include "config.h"
 
@@ -10,14 +11,22 @@
 
 #include "collector/source.h"
 
-#define PROCESSES_MAX 200
+#define PROCESSES_MAX 64	/* that only wait, or only hold */
+#define PROCESSES_MAX_BOTH 5000 /* in any case */
 
-enum interest { INTEREST_NONE, INTEREST_WAITER, INTEREST_HOLDER, INTEREST_CALL };
+enum interest {
+	INTEREST_NONE,
+	INTEREST_WAITER = 1,
+	INTEREST_HOLDER = 2,
+	INTEREST_BOTH = 3,
+	INTEREST_CALL = 4,
+	INTEREST_LEVELS = 8
+};
 
 static void raise_interest(uint8_t *interests, uint32_t process, enum interest interest)
 {
-	if (process != MODEL_NONE && interests[process] < interest)
-		interests[process] = interest;
+	if (process != MODEL_NONE)
+		interests[process] |= interest;
 }
 
 static void find_interests(const struct model *m, uint8_t *interests)
@@ -99,11 +108,13 @@ static int collect(struct gather *g, struct collect_error *error)
 		return 0;
 	}
 	find_interests(m, interests);
-	for (enum interest level = INTEREST_CALL; level > INTEREST_NONE; level--) {
+	for (int level = INTEREST_LEVELS - 1; level > INTEREST_NONE; level--) {
+		uint32_t limit = level >= INTEREST_BOTH ? PROCESSES_MAX_BOTH : PROCESSES_MAX;
+
 		for (uint32_t i = 0; i < count; i++) {
 			if (interests[i] != level || m->processes.items[i].state != PROCESS_LIVE)
 				continue;
-			if (done++ < PROCESSES_MAX)
+			if (done++ < limit)
 				read_process(g, i);
 			else
 				left++;
