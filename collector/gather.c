@@ -59,7 +59,60 @@ uint32_t gather_resource(struct gather *g, uint64_t dev, uint64_t ino, const cha
 	return i;
 }
 
-static uint32_t find_live(const struct gather *g, pid_t pid)
+void process_name_read(const struct proc *proc, pid_t pid, struct process_name *name)
+{
+	char exe[PATH_MAX];
+	struct proc_stat st;
+
+	*name = (struct process_name){0};
+	/* Only what shows the name is read: there may be thousands. */
+	if (!proc_readlink(proc, exe, sizeof(exe), "%d/exe", pid))
+		name->exe = strdup(exe);
+	else if (proc_read_stat(proc, pid, &st) || st.state == 'Z' || st.state == 'X')
+		name->is_gone = true;
+	else
+		memcpy(name->comm, st.comm, sizeof(name->comm));
+}
+
+static void set_name(struct gather *g, uint32_t process, struct process_name *name)
+{
+	struct model_process *p = &g->m->processes.items[process];
+	bool is_deleted;
+
+	if (name->exe)
+		p->exe = p->name = strip_deleted(g->m, name->exe, &is_deleted);
+	else
+		p->name = model_stringf(g->m, "[%s]", name->comm);
+	free(name->exe);
+	name->exe = NULL;
+}
+
+void gather_name(struct gather *g, uint32_t process)
+{
+	struct process_name name;
+
+	process_name_read(g->proc, g->m->processes.items[process].pid, &name);
+	if (!name.is_gone)
+		set_name(g, process, &name);
+}
+
+uint32_t gather_named_process(struct gather *g, pid_t pid, struct process_name *name)
+{
+	uint32_t i = name->is_gone ? MODEL_NONE : model_add_process(g->m);
+
+	if (i == MODEL_NONE) {
+		free(name->exe);
+		name->exe = NULL;
+		return i;
+	}
+	g->m->processes.items[i].pid = pid;
+	g->m->processes.items[i].state = PROCESS_LIVE;
+	set_name(g, i, name);
+	index_add(&g->processes, pid, i);
+	return i;
+}
+
+uint32_t gather_live_process(const struct gather *g, pid_t pid)
 {
 	for (uint32_t e = index_first(&g->processes, pid); e != UINT32_MAX;
 	     e = index_next(&g->processes, e))
@@ -68,40 +121,13 @@ static uint32_t find_live(const struct gather *g, pid_t pid)
 	return MODEL_NONE;
 }
 
-bool gather_name(struct gather *g, uint32_t process)
-{
-	struct model_process *p = &g->m->processes.items[process];
-	char exe[PATH_MAX] = "";
-	struct proc_stat st;
-	bool is_deleted;
-
-	/* Only what shows the name is read: there may be thousands. */
-	if (!proc_readlink(g->proc, exe, sizeof(exe), "%d/exe", p->pid)) {
-		p->exe = p->name = strip_deleted(g->m, exe, &is_deleted);
-		return true;
-	}
-	if (proc_read_stat(g->proc, p->pid, &st) || st.state == 'Z' || st.state == 'X')
-		return false;
-	p->name = model_stringf(g->m, "[%s]", st.comm);
-	return true;
-}
-
 uint32_t gather_process(struct gather *g, pid_t pid)
 {
-	struct model *m = g->m;
-	uint32_t i = find_live(g, pid);
+	uint32_t i = gather_live_process(g, pid);
+	struct process_name name;
 
 	if (i != MODEL_NONE)
 		return i;
-	i = model_add_process(m);
-	if (i == MODEL_NONE)
-		return i;
-	m->processes.items[i].pid = pid;
-	m->processes.items[i].state = PROCESS_LIVE;
-	if (!gather_name(g, i)) {
-		m->processes.count--; /* nobody knows of it yet */
-		return MODEL_NONE;
-	}
-	index_add(&g->processes, pid, i);
-	return i;
+	process_name_read(g->proc, pid, &name);
+	return gather_named_process(g, pid, &name);
 }

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #define READS_MAX 5
+#define READS_MAX_NS UINT64_C(100000000) /* under contention one reading may take half a second */
 #define COMPARISONS_MAX 4000000 /* of holds on one file: bounds what a hostile system costs */
 
 /* The next word of a line, ended with a NUL; "" at its end. */
@@ -260,10 +261,19 @@ int kernel_locks_parse(char *text, struct kernel_locks *k)
 	return r;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+}
+
 int kernel_locks_read(const struct proc *proc, struct kernel_locks *k)
 {
-	for (int i = 0;; i++) {
-		struct timespec now;
+	uint64_t began_ns = now_ns();
+
+	for (int i = 1;; i++) {
 		char *text;
 		size_t length;
 		int r = proc_read(proc, &text, &length, "locks");
@@ -274,9 +284,9 @@ int kernel_locks_read(const struct proc *proc, struct kernel_locks *k)
 		free(text);
 		if (r)
 			return r;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		k->read_ns = now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
-		if (!k->contradictions || i + 1 == READS_MAX || proc_is_recorded(proc))
+		k->read_ns = now_ns();
+		if (!k->contradictions || i == READS_MAX || proc_is_recorded(proc) ||
+		    k->read_ns - began_ns > READS_MAX_NS)
 			return 0;
 		kernel_locks_done(k);
 	}

@@ -3,8 +3,12 @@ noinst_LIBRARIES += collector/libcollector.a
 collector_libcollector_a_SOURCES = \
 	collector/analysis.c \
 	collector/collector.c \
+	collector/crew.c \
+	collector/crew.h \
 	collector/gather.c \
 	collector/graph.c \
+	collector/held.c \
+	collector/held.h \
 	collector/index.c \
 	collector/index.h \
 	collector/kernel_locks.c \

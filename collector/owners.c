@@ -12,12 +12,15 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "collector/crew.h"
+#include "collector/held.h"
 #include "collector/merge.h"
 
 #define SCAN_MAX 20000 /* processes looked through for the owners of open file descriptions */
 
 struct search {
 	struct gather *g;
+	const struct proc *proc;
 	struct kernel_locks *k;
 	uint32_t *wanted; /* lines whose owner has to be looked for in every process */
 	uint32_t count, found;
@@ -36,96 +39,31 @@ static bool is_same_lock(const struct kernel_lock *a, const struct kernel_lock *
 	       a->start == b->start && a->end == b->end;
 }
 
-/*
- * Calls `use` with every lock held through a descriptor of the process, until it returns true. 0
- * or negative errno (descriptors not readable).
- */
-typedef bool use_fn(struct search *s, pid_t pid, int fd, const struct kernel_lock *held, void *data);
-
-static bool use_locks(struct search *s, pid_t pid, int fd, use_fn *use, void *data)
-{
-	char text[4096];
-	struct kernel_lock held;
-	bool is_done = false;
-
-	if (proc_read_some(s->g->proc, text, sizeof(text), "%d/fdinfo/%d", pid, fd) <= 0)
-		return false;
-	/* "lock:\t1: POSIX  ADVISORY  WRITE 123 fe:00:4711 0 EOF" */
-	for (char *line = strstr(text, "lock:\t"); line && !is_done; line = strstr(line, "lock:\t")) {
-		char *end = line + strcspn(line, "\n"), *colon = strchr(line + 5, ':');
-
-		if (!*end || !colon || colon > end)
-			break;
-		*end = 0;
-		if (kernel_lock_parse(colon + 1, &held))
-			is_done = use(s, pid, fd, &held, data);
-		line = end + 1;
-	}
-	return is_done;
-}
-
-/*
- * Most programs lock what they opened among the first: three reads by guess are cheaper than a
- * listing, for which the kernel makes an entry of every descriptor.
- */
-static bool use_first_descriptors(struct search *s, pid_t pid, use_fn *use, void *data)
-{
-	for (int fd = 3; fd < 6; fd++)
-		if (use_locks(s, pid, fd, use, data))
-			return true;
-	return false;
-}
-
-static int use_descriptors(struct search *s, pid_t pid, use_fn *use, void *data)
-{
-	int *fds, standard = 0;
-	ssize_t count = proc_list(s->g->proc, &fds, "%d/fdinfo", pid);
-
-	if (count < 0)
-		return count;
-	/* Locked files are seldom 0, 1 or 2: those come last. */
-	while (standard < count && fds[standard] < 3)
-		standard++;
-	for (ssize_t i = 0; i < count; i++)
-		if (use_locks(s, pid, fds[(i + standard) % count], use, data))
-			break;
-	free(fds);
-	return 0;
-}
-
 static void read_path(struct search *s, uint32_t resource, pid_t pid, int fd)
 {
 	char path[PATH_MAX];
 
 	if (!s->g->m->resources.items[resource].path[0] &&
-	    !proc_readlink(s->g->proc, path, sizeof(path), "%d/fd/%d", pid, fd))
+	    !proc_readlink(s->proc, path, sizeof(path), "%d/fd/%d", pid, fd))
 		gather_path(s->g, resource, path);
 }
 
 /* --- the path of a file whose holder is known ---------------------------------------------------- */
 
-static bool use_path(struct search *s, pid_t pid, int fd, const struct kernel_lock *held, void *data)
-{
-	struct kernel_lock *e = data;
+struct path_use {
+	struct search *s;
+	struct kernel_lock *e;
+};
 
-	if (!is_same_file(held, e))
+static bool use_path(pid_t pid, int fd, const struct kernel_lock *held, void *data)
+{
+	const struct path_use *use = data;
+
+	if (!is_same_file(held, use->e))
 		return false;
-	e->fd = fd;
-	read_path(s, merge_resource(s->g, e), pid, fd);
+	use->e->fd = fd;
+	read_path(use->s, merge_resource(use->s->g, use->e), pid, fd);
 	return true;
-}
-
-/* Whether the descriptor is open on the file of `e`: fdinfo's "ino:" line (Linux 5.14). */
-static bool is_fd_on(struct search *s, pid_t pid, int fd, const struct kernel_lock *e)
-{
-	char text[1024];
-	uint64_t ino;
-
-	if (proc_read_some(s->g->proc, text, sizeof(text), "%d/fdinfo/%d", pid, fd) <= 0)
-		return false;
-	const char *line = strstr(text, "\nino:");
-
-	return line && sscanf(line, "\nino: %" SCNu64, &ino) == 1 && ino == e->ino;
 }
 
 static bool has_path(const struct search *s, uint32_t resource)
@@ -137,10 +75,10 @@ static bool has_path(const struct search *s, uint32_t resource)
 static void find_open_file(struct search *s, pid_t pid, const struct kernel_lock *e, uint32_t resource)
 {
 	int *fds;
-	ssize_t count = proc_list(s->g->proc, &fds, "%d/fdinfo", pid);
+	ssize_t count = proc_list(s->proc, &fds, "%d/fdinfo", pid);
 
 	for (ssize_t i = 0; i < count && !has_path(s, resource); i++)
-		if (is_fd_on(s, pid, fds[i], e))
+		if (held_is_open_on(s->proc, pid, fds[i], e->ino))
 			read_path(s, resource, pid, fds[i]);
 	if (count >= 0)
 		free(fds);
@@ -153,9 +91,11 @@ static void find_path(struct search *s, struct kernel_lock *e)
 
 	if (has_path(s, resource))
 		return;
-	if (use_first_descriptors(s, pid, use_path, e) && has_path(s, resource))
+	struct path_use use = {.s = s, .e = e};
+
+	if (held_by_first(s->proc, pid, use_path, &use) && has_path(s, resource))
 		return;
-	int r = use_descriptors(s, pid, use_path, e);
+	int r = held_by_process(s->proc, pid, use_path, &use);
 
 	if (!has_path(s, resource))
 		find_open_file(s, pid, e, resource);
@@ -165,9 +105,10 @@ static void find_path(struct search *s, struct kernel_lock *e)
 
 /* --- owners of open file descriptions: in all processes ------------------------------------------ */
 
-static bool use_owner(struct search *s, pid_t pid, int fd, const struct kernel_lock *held, void *data)
+static bool use_owner(pid_t pid, int fd, const struct kernel_lock *held, void *data)
 {
-	(void)data;
+	struct search *s = data;
+
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct kernel_lock *e = &s->k->items[s->wanted[i]];
 
@@ -200,12 +141,12 @@ static void use_waiting_thread(struct search *s, pid_t pid, pid_t tid)
 {
 	struct proc_syscall sc;
 
-	if (proc_read_syscall(s->g->proc, pid, tid, &sc) || !is_lock_call(&sc, LOCK_OFD))
+	if (proc_read_syscall(s->proc, pid, tid, &sc) || !is_lock_call(&sc, LOCK_OFD))
 		return;
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct kernel_lock *e = &s->k->items[s->wanted[i]];
 
-		if (!e->depth || e->process != MODEL_NONE || !is_fd_on(s, pid, sc.args[0], e))
+		if (!e->depth || e->process != MODEL_NONE || !held_is_open_on(s->proc, pid, sc.args[0], e->ino))
 			continue;
 		e->process = gather_process(s->g, pid);
 		e->is_deduced = true;
@@ -220,7 +161,7 @@ static void use_waiting_thread(struct search *s, pid_t pid, pid_t tid)
 static void use_threads(struct search *s, pid_t pid)
 {
 	int *tids;
-	ssize_t count = proc_list(s->g->proc, &tids, "%d/task", pid);
+	ssize_t count = proc_list(s->proc, &tids, "%d/task", pid);
 
 	for (ssize_t i = 0; i < count && s->found < s->count; i++)
 		use_waiting_thread(s, pid, tids[i]);
@@ -232,12 +173,12 @@ static void scan_processes(struct search *s)
 {
 	int *pids;
 	bool has_waiters = false;
-	ssize_t count = proc_list(s->g->proc, &pids, "%s", "");
+	ssize_t count = proc_list(s->proc, &pids, "%s", "");
 
 	for (uint32_t i = 0; i < s->count; i++)
 		has_waiters |= s->k->items[s->wanted[i]].depth > 0;
 	for (ssize_t i = 0; i < count && i < SCAN_MAX && s->found < s->count; i++) {
-		int r = use_descriptors(s, pids[i], use_owner, NULL);
+		int r = held_by_process(s->proc, pids[i], use_owner, s);
 
 		s->has_unreadable |= r == -EACCES || r == -EPERM;
 		if (has_waiters)
@@ -245,6 +186,96 @@ static void scan_processes(struct search *s)
 	}
 	if (count >= 0)
 		free(pids);
+}
+
+/* --- names and paths of many, read ahead by several threads --------------------------------------- */
+
+struct lookup {
+	struct kernel_lock *e;
+	bool wants_name, wants_path;
+	struct process_name name;
+	char *path; /* malloc'ed, NULL: not found at the first guess */
+};
+
+struct lookups {
+	const struct proc *proc;
+	struct lookup *items;
+	uint32_t count;
+};
+
+struct path_guess {
+	const struct proc *proc;
+	const struct kernel_lock *e;
+	char path[PATH_MAX];
+	bool is_found;
+};
+
+static bool guess_path(pid_t pid, int fd, const struct kernel_lock *held, void *data)
+{
+	struct path_guess *guess = data;
+
+	if (!is_same_file(held, guess->e))
+		return false;
+	guess->is_found = !proc_readlink(guess->proc, guess->path, sizeof(guess->path), "%d/fd/%d", pid, fd);
+	return true;
+}
+
+static void look_up(void *data, uint32_t item)
+{
+	const struct lookups *all = data;
+	struct lookup *l = &all->items[item];
+	struct path_guess guess = {.proc = all->proc, .e = l->e};
+
+	if (l->wants_name)
+		process_name_read(all->proc, l->e->pid, &l->name);
+	if (!l->wants_path || l->name.is_gone)
+		return;
+	held_by_first(all->proc, l->e->pid, guess_path, &guess);
+	if (guess.is_found)
+		l->path = strdup(guess.path);
+}
+
+/* What is known already, or comes with another line, is not asked for again. */
+static void want(struct gather *g, struct lookups *all, struct kernel_lock *e, struct index *pids,
+		 struct index *files)
+{
+	uint32_t resource = merge_resource(g, e);
+	struct lookup l = {.e = e};
+
+	if (gather_live_process(g, e->pid) == MODEL_NONE &&
+	    index_first(pids, e->pid) == UINT32_MAX)
+		l.wants_name = index_add(pids, e->pid, 0);
+	if (!e->depth && resource != MODEL_NONE && !g->m->resources.items[resource].path[0] &&
+	    index_first(files, resource) == UINT32_MAX)
+		l.wants_path = index_add(files, resource, 0);
+	if (l.wants_name || l.wants_path)
+		all->items[all->count++] = l;
+}
+
+static void take_lookup(struct gather *g, struct lookup *l)
+{
+	if (l->wants_name)
+		gather_named_process(g, l->e->pid, &l->name);
+	if (l->path)
+		gather_path(g, merge_resource(g, l->e), l->path);
+	free(l->path);
+}
+
+/* Only saves time: who is not found here is looked for one by one. */
+static void read_ahead(struct gather *g, struct kernel_locks *k)
+{
+	struct lookups all = {.proc = g->proc, .items = calloc(k->count + (size_t)1, sizeof(*all.items))};
+	struct index pids = {0}, files = {0};
+
+	for (uint32_t i = 0; all.items && i < k->count; i++)
+		if (k->items[i].lock == MODEL_NONE && !k->items[i].is_outdated && k->items[i].pid > 0)
+			want(g, &all, &k->items[i], &pids, &files);
+	crew_run(look_up, &all, all.count);
+	for (uint32_t i = 0; i < all.count; i++)
+		take_lookup(g, &all.items[i]);
+	free(all.items);
+	index_done(&pids);
+	index_done(&files);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -271,12 +302,13 @@ static void note_unowned(struct search *s)
 
 void owners_find(struct gather *g, struct kernel_locks *k)
 {
-	struct search s = {.g = g, .k = k, .wanted = calloc(k->count + (size_t)1, sizeof(uint32_t))};
+	struct search s = {.g = g, .proc = g->proc, .k = k, .wanted = calloc(k->count + (size_t)1, sizeof(uint32_t))};
 
 	if (!s.wanted) {
 		g->m->out_of_memory = true;
 		return;
 	}
+	read_ahead(g, k);
 	for (uint32_t i = 0; i < k->count; i++) {
 		struct kernel_lock *e = &k->items[i];
 

@@ -37,12 +37,18 @@ static const uint32_t record_min[SEG_TABLE_IDS] = {
 };
 
 /*
- * Loaded in this order, with `used` read again before each: a record is complete before what
- * names it appears, so what is loaded later holds everything that is named by what was loaded before.
+ * Loaded in this order. A record is complete before what names it appears, so a live writer's
+ * high-water marks are read again before the tables that others name: they then hold all that is named.
  */
-static const enum seg_table_id load_order[] = {
-	SEG_EVENTS,    SEG_THREADS, SEG_LOCKS, SEG_FINDINGS, SEG_HANDLERS, SEG_STACKS,
-	SEG_RESOURCES, SEG_MODULES, SEG_PCS,   SEG_STRINGS,  SEG_SLICES,
+static const struct {
+	enum seg_table_id id;
+	bool is_named; /* by records of the tables before: read `used` again */
+	bool is_fixed; /* records do not change once they are complete */
+} load_order[] = {
+	{SEG_EVENTS, false, false},   {SEG_LOCKS, false, false},    {SEG_FINDINGS, false, false},
+	{SEG_THREADS, false, false},  {SEG_HANDLERS, false, false}, {SEG_STACKS, true, true},
+	{SEG_RESOURCES, false, true}, {SEG_MODULES, false, true},   {SEG_PCS, true, true},
+	{SEG_STRINGS, false, true},   {SEG_SLICES, false, true},
 };
 
 struct table {
@@ -223,7 +229,29 @@ static int settle_table(struct segment *s, enum seg_table_id id, uint8_t *data, 
 	return r;
 }
 
-static int load_table(struct segment *s, enum seg_table_id id, bool is_live)
+/* A record that was being written for the first time when its table was read. */
+static void settle_fixed(struct segment *s, enum seg_table_id id, uint8_t *data, uint32_t count)
+{
+	uint32_t size = s->header.tables[id].record_size, seq;
+
+	for (uint32_t i = 0; i < count; i++) {
+		memcpy(&seq, data + (size_t)i * size, sizeof(seq));
+		if (seq % 2)
+			reread_record(s, id, data + (size_t)i * size, i);
+	}
+}
+
+static int settle(struct segment *s, enum seg_table_id id, uint8_t *data, uint32_t count, bool is_fixed)
+{
+	if (!has_seq(id))
+		return 0;
+	if (!is_fixed)
+		return settle_table(s, id, data, count);
+	settle_fixed(s, id, data, count);
+	return 0;
+}
+
+static int load_table(struct segment *s, enum seg_table_id id, bool is_live, bool is_fixed)
 {
 	const struct seg_table *t = &s->header.tables[id];
 	uint32_t count = used_records(&s->header, id);
@@ -240,8 +268,8 @@ static int load_table(struct segment *s, enum seg_table_id id, bool is_live)
 		if (!data)
 			return -ENOMEM;
 		r = read_at(s, data, bytes, t->offset);
-		if (!r && is_live && has_seq(id))
-			r = settle_table(s, id, data, count);
+		if (!r && is_live)
+			r = settle(s, id, data, count, is_fixed);
 		if (r) {
 			free(data);
 			return r;
@@ -257,17 +285,18 @@ static int load_table(struct segment *s, enum seg_table_id id, bool is_live)
 /* The tables' high-water marks, again; everything else stays as it was checked. */
 static int refresh_used(struct segment *s)
 {
-	struct seg_header now;
-	int r = read_at(s, &now, sizeof(now), 0);
+	uint8_t data[offsetof(struct seg_header, exe)];
+	struct seg_header *h = &s->header;
+	int r = read_at(s, data, sizeof(data), 0);
 
-	if (r)
-		return r;
-	for (uint32_t id = 0; id < s->header.table_count; id++) {
-		s->header.tables[id].used = now.tables[id].used;
-		s->header.tables[id].dropped = now.tables[id].dropped;
+	for (uint32_t id = 0; !r && id < h->table_count; id++) {
+		struct seg_table now;
+
+		memcpy(&now, data + offsetof(struct seg_header, tables) + id * sizeof(now), sizeof(now));
+		h->tables[id].used = now.used;
+		h->tables[id].dropped = now.dropped;
 	}
-	s->header.events_written = now.events_written;
-	return 0;
+	return r;
 }
 
 int segment_load(struct segment *s, unsigned flags, char *cause, size_t size)
@@ -276,14 +305,14 @@ int segment_load(struct segment *s, unsigned flags, char *cause, size_t size)
 	int r = 0;
 
 	for (size_t i = 0; !r && i < sizeof(load_order) / sizeof(load_order[0]); i++) {
-		enum seg_table_id id = load_order[i];
+		enum seg_table_id id = load_order[i].id;
 
 		if (id == SEG_EVENTS && (flags & SEGMENT_NO_EVENTS))
 			continue;
-		if (is_live && i)
+		if (is_live && load_order[i].is_named)
 			r = refresh_used(s);
 		if (!r)
-			r = load_table(s, id, is_live);
+			r = load_table(s, id, is_live, load_order[i].is_fixed);
 	}
 	if (s->fd >= 0)
 		close(s->fd);

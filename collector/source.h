@@ -59,8 +59,18 @@ void gather_path(struct gather *g, uint32_t resource, const char *path); /* if n
  * who holds nothing any more) or memory is out. */
 uint32_t gather_process(struct gather *g, pid_t pid);
 
-/* Names a live process by /proc; false when it is gone. */
-bool gather_name(struct gather *g, uint32_t process);
+uint32_t gather_live_process(const struct gather *g, pid_t pid); /* if it is known already */
+
+/* What /proc tells of a process's name; may be read by any thread, then handed in. */
+struct process_name {
+	char *exe;      /* malloc'ed, NULL: not to be seen */
+	char comm[64];
+	bool is_gone;
+};
+void process_name_read(const struct proc *proc, pid_t pid, struct process_name *name);
+/* Adds the process (MODEL_NONE if it is gone); frees what `name` holds. */
+uint32_t gather_named_process(struct gather *g, pid_t pid, struct process_name *name);
+void gather_name(struct gather *g, uint32_t process); /* names a process that is known */
 
 /* --- session.c ------------------------------------------------------------------------------- */
 

@@ -14,11 +14,7 @@
 
 static bool has_live_process(const struct gather *g, pid_t pid)
 {
-	for (uint32_t e = index_first(&g->processes, pid); e != UINT32_MAX;
-	     e = index_next(&g->processes, e))
-		if (g->m->processes.items[g->processes.entries[e].value].state == PROCESS_LIVE)
-			return true;
-	return false;
+	return gather_live_process(g, pid) != MODEL_NONE;
 }
 
 /* Of a saved session only holds and queues in which one of its processes stands are of interest. */

@@ -12,12 +12,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "collector/crew.h"
 
 #define BYTES_MAX ((uint64_t)1 << 30) /* of all segments together */
 
@@ -74,89 +77,141 @@ static bool is_owner_believable(const struct gather *g, const struct segment *s)
 	return !proc_read_uid(g->proc, segment_header(s)->pid, &uid) && uid == owner;
 }
 
-static enum process_state find_state(const struct gather *g, const struct segment *s)
+/* `is_alive`: its name, which tells pid and start time, was checked already. */
+static enum process_state find_state(const struct gather *g, const struct segment *s, bool is_alive)
 {
 	const struct seg_header *h = segment_header(s);
 
 	if (h->state == SEG_EXECED)
 		return PROCESS_EXECED;
+	if (is_alive && h->start_time)
+		return PROCESS_LIVE;
 	if (!g->options->is_offline && is_running(g->proc, h->pid, h->start_time, h->created_mono_ns))
 		return PROCESS_LIVE;
 	return h->state == SEG_EXITED ? PROCESS_EXITED : PROCESS_KILLED;
 }
 
-static void note_unread(struct gather *g, const char *path, int error, const char *cause)
-{
-	/* A live process may end, or not be ready, at any time: that is no loss. */
-	if (error == -ENOENT || (error == -ENODATA && !g->options->dir))
-		return;
-	model_note(g->m, "%s: %s; it was not read", path, cause);
-}
+/* One file on its way into the model. */
+struct candidate {
+	const char *name;
+	struct segment *s; /* loaded, or NULL */
+	enum process_state state;
+	int error;         /* why not, 0 when it is just of no interest */
+	char cause[128];
+};
 
-static bool has_budget(struct gather *g, const struct segment *s)
+struct directory {
+	struct gather *g;
+	const char *path;
+	int fd;
+	struct candidate *candidates;
+	_Atomic uint64_t bytes; /* read so far: bounded over all segments */
+};
+
+/* Bytes that loading will take. */
+static uint64_t used_bytes(const struct segment *s)
 {
 	const struct seg_header *h = segment_header(s);
+	uint64_t bytes = 0;
 
 	for (int id = 0; id < SEG_TABLE_IDS; id++) {
-		uint64_t used = h->tables[id].used < h->tables[id].capacity ? h->tables[id].used
+		uint32_t used = h->tables[id].used < h->tables[id].capacity ? h->tables[id].used
 									    : h->tables[id].capacity;
-		g->bytes_read += used * h->tables[id].record_size;
+		bytes += (uint64_t)used * h->tables[id].record_size;
 	}
-	return g->bytes_read <= BYTES_MAX;
+	return bytes;
+}
+
+static int refuse(struct candidate *c, int error, const char *cause)
+{
+	snprintf(c->cause, sizeof(c->cause), "%s", cause);
+	return error;
+}
+
+/* Loads c->s if it is of interest; 0 or negative errno. */
+static int load(struct directory *d, struct candidate *c)
+{
+	const struct collect_options *o = d->g->options;
+	unsigned flags = o->want_events ? 0 : SEGMENT_NO_EVENTS;
+
+	if (!o->dir && c->state != PROCESS_LIVE)
+		return 0;
+	if (c->state == PROCESS_LIVE && !is_owner_believable(d->g, c->s))
+		return refuse(c, -EPERM, "belongs to another user than its process");
+	uint64_t bytes = used_bytes(c->s);
+
+	if (atomic_fetch_add(&d->bytes, bytes) + bytes > BYTES_MAX)
+		return refuse(c, -EFBIG, "more than 1 GiB of records");
+	return segment_load(c->s, flags | (c->state == PROCESS_LIVE ? SEGMENT_LIVE : 0), c->cause,
+			    sizeof(c->cause)) ?: 1;
+}
+
+/* Keeps c->s only when it was loaded. */
+static void load_or_close(struct directory *d, struct candidate *c)
+{
+	int r = load(d, c);
+
+	if (r > 0)
+		return;
+	segment_close(c->s);
+	c->s = NULL;
+	c->error = r;
+}
+
+/* By several threads at a time. */
+static void read_candidate(void *data, uint32_t item)
+{
+	struct directory *d = data;
+	struct candidate *c = &d->candidates[item];
+	bool is_live_view = !d->g->options->dir;
+	struct name_parts parts;
+
+	/* The name is a hint that saves opening the records of the dead; the header decides. */
+	if (!parse_name(c->name, &parts) ||
+	    (is_live_view && !segment_name_is_running(d->g->proc, c->name)))
+		return;
+	c->error = segment_probe_at(d->fd, c->name, &c->s, c->cause, sizeof(c->cause));
+	if (c->error)
+		return;
+	const struct seg_header *h = segment_header(c->s);
+
+	if (h->pid != parts.pid || h->start_time != parts.start_time || h->image != parts.image) {
+		c->error = refuse(c, -EINVAL, "its name and its content do not agree");
+		segment_close(c->s);
+		c->s = NULL;
+		return;
+	}
+	c->state = find_state(d->g, c->s, is_live_view);
+	load_or_close(d, c);
+}
+
+/* Takes c->s into the model, or says why there is none. */
+static void add_candidate(struct directory *d, struct candidate *c)
+{
+	struct gather *g = d->g;
+	char path[4096];
+
+	/* A live process may end, or not be ready, at any time: that is no loss. */
+	if (c->error && (c->error == -ENOENT || (c->error == -ENODATA && !g->options->dir)))
+		return;
+	snprintf(path, sizeof(path), "%s%s%s", d->path, c->name[0] ? "/" : "", c->name);
+	if (c->error)
+		model_note(g->m, "%s: %s; it was not read", path, c->cause);
+	if (!c->s)
+		return;
+	struct segment_origin origin = {.path = path, .state = c->state};
+
+	if (segment_model_add(g, c->s, &origin) == MODEL_NONE)
+		segment_close(c->s);
 }
 
 void segment_source_add(struct gather *g, struct segment *s, const char *path)
 {
-	struct segment_origin origin = {.path = path, .state = find_state(g, s)};
-	unsigned flags = g->options->want_events ? 0 : SEGMENT_NO_EVENTS;
-	char cause[256];
-	int r = 0;
+	struct directory d = {.g = g, .path = path};
+	struct candidate c = {.name = "", .s = s, .state = find_state(g, s, false)};
 
-	if (origin.state == PROCESS_LIVE)
-		flags |= SEGMENT_LIVE;
-	if ((!g->options->dir && origin.state != PROCESS_LIVE) || !has_budget(g, s)) {
-		if (g->bytes_read > BYTES_MAX)
-			model_note(g->m, "records beyond %u MiB were not read", (unsigned)(BYTES_MAX >> 20));
-		segment_close(s);
-		return;
-	}
-	if (origin.state == PROCESS_LIVE && !is_owner_believable(g, s)) {
-		model_note(g->m, "%s: belongs to another user than its process; it was not read", path);
-		segment_close(s);
-		return;
-	}
-	r = segment_load(s, flags, cause, sizeof(cause));
-	if (r)
-		note_unread(g, path, r, cause);
-	if (r || segment_model_add(g, s, &origin) == MODEL_NONE)
-		segment_close(s);
-}
-
-static void read_entry(struct gather *g, int dir, const char *dir_path, const char *name)
-{
-	struct name_parts parts;
-	struct segment *s;
-	char path[4096], cause[256];
-
-	/* The name is a hint that saves opening the records of the dead; the header decides. */
-	if (!parse_name(name, &parts) ||
-	    (!g->options->dir && !segment_name_is_running(g->proc, name)))
-		return;
-	snprintf(path, sizeof(path), "%s/%s", dir_path, name);
-	int r = segment_probe_at(dir, name, &s, cause, sizeof(cause));
-
-	if (r) {
-		note_unread(g, path, r, cause);
-		return;
-	}
-	const struct seg_header *h = segment_header(s);
-
-	if (h->pid != parts.pid || h->start_time != parts.start_time || h->image != parts.image) {
-		note_unread(g, path, -EINVAL, "its name and its content do not agree");
-		segment_close(s);
-		return;
-	}
-	segment_source_add(g, s, path);
+	load_or_close(&d, &c);
+	add_candidate(&d, &c);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -197,6 +252,7 @@ static ssize_t read_directory(struct gather *g, const char *path)
 	/* Only a directory that the user named may be a link. */
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (g->options->dir ? 0 : O_NOFOLLOW));
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct directory d = {.g = g, .path = path, .fd = fd};
 	char **names;
 
 	if (!dir) {
@@ -207,10 +263,20 @@ static ssize_t read_directory(struct gather *g, const char *path)
 	}
 	ssize_t count = list_names(dir, &names);
 
+	d.bytes = g->bytes_read;
+	d.candidates = calloc(count + 1, sizeof(*d.candidates));
+	for (ssize_t i = 0; d.candidates && i < count; i++)
+		d.candidates[i].name = names[i];
+	if (d.candidates)
+		crew_run(read_candidate, &d, count);
 	for (ssize_t i = 0; i < count; i++) {
-		read_entry(g, fd, path, names[i]);
+		if (d.candidates)
+			add_candidate(&d, &d.candidates[i]);
 		free(names[i]);
 	}
+	g->m->out_of_memory |= !d.candidates;
+	g->bytes_read = d.bytes;
+	free(d.candidates);
 	free(names);
 	closedir(dir);
 	return count;

@@ -1,0 +1,70 @@
+/* See held.h. */
+#include "config.h"
+
+#include "collector/held.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "lock:\t1: POSIX  ADVISORY  WRITE 123 fe:00:4711 0 EOF" */
+static bool use_fd(const struct proc *proc, pid_t pid, int fd, held_fn *use, void *data)
+{
+	char text[4096];
+	struct kernel_lock held;
+	bool is_done = false;
+
+	if (proc_read_some(proc, text, sizeof(text), "%d/fdinfo/%d", pid, fd) <= 0)
+		return false;
+	for (char *line = strstr(text, "lock:\t"); line && !is_done; line = strstr(line, "lock:\t")) {
+		char *end = line + strcspn(line, "\n"), *colon = strchr(line + 5, ':');
+
+		if (!*end || !colon || colon > end)
+			break;
+		*end = 0;
+		if (kernel_lock_parse(colon + 1, &held))
+			is_done = use(pid, fd, &held, data);
+		line = end + 1;
+	}
+	return is_done;
+}
+
+bool held_by_first(const struct proc *proc, pid_t pid, held_fn *use, void *data)
+{
+	/* Three reads by guess are cheaper than a listing, for which the kernel makes an entry of
+	 * every descriptor. */
+	for (int fd = 3; fd < 6; fd++)
+		if (use_fd(proc, pid, fd, use, data))
+			return true;
+	return false;
+}
+
+int held_by_process(const struct proc *proc, pid_t pid, held_fn *use, void *data)
+{
+	int *fds, standard = 0;
+	ssize_t count = proc_list(proc, &fds, "%d/fdinfo", pid);
+
+	if (count < 0)
+		return count;
+	/* Locked files are seldom 0, 1 or 2: those come last. */
+	while (standard < count && fds[standard] < 3)
+		standard++;
+	for (ssize_t i = 0; i < count; i++)
+		if (use_fd(proc, pid, fds[(i + standard) % count], use, data))
+			break;
+	free(fds);
+	return 0;
+}
+
+bool held_is_open_on(const struct proc *proc, pid_t pid, int fd, uint64_t ino)
+{
+	char text[1024];
+	uint64_t number;
+
+	if (proc_read_some(proc, text, sizeof(text), "%d/fdinfo/%d", pid, fd) <= 0)
+		return false;
+	const char *line = strstr(text, "\nino:");
+
+	return line && sscanf(line, "\nino: %" SCNu64, &number) == 1 && number == ino;
+}
