@@ -101,6 +101,8 @@ struct model_lock {
 	bool is_copy;        /* hold of an open file description that is shown for another process */
 };
 
+/* FRAME_INLINE: the function into which the frame before it was inlined; both share one address,
+ * which, as in gdb, is shown with the innermost. */
 enum frame_kind { FRAME_CALL, FRAME_INLINE, FRAME_SIGNAL };
 
 struct model_frame {

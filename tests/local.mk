@@ -136,6 +136,7 @@ E2E_TESTS = \
 	tests/e2e/layering.py \
 	tests/e2e/locks.py \
 	tests/e2e/privileged.py \
+	tests/e2e/stacks.py \
 	tests/e2e/storm.py \
 	tests/e2e/semantics.py \
 	tests/e2e/transparency.py \
