@@ -1,4 +1,4 @@
-/* lockjam report: everything about a saved session, a process, or the running system. */
+/* lockjam report: everything about a saved session, a core, a process, or the running system. */
 #include "config.h"
 
 #include "cli/command.h"
@@ -11,12 +11,21 @@ static int run(const struct options *o)
 	struct reading r;
 	int status;
 
-	/* report DIR is report -o DIR. */
-	if (!own.dir && own.operand_count > 0 && !reading_pid(own.operands[0])) {
-		own.dir = own.operands[0];
-		own.operands++;
-		own.operand_count--;
+	/* report DIR is report -o DIR; a core can be combined with -o. */
+	if (own.operand_count > 0 && !reading_pid(own.operands[0])) {
+		bool is_core = collector_is_core(own.operands[0]);
+
+		if (is_core)
+			own.core = own.operands[0];
+		else if (!own.dir)
+			own.dir = own.operands[0];
+		if (is_core || !o->dir) {
+			own.operands++;
+			own.operand_count--;
+		}
 	}
+	if (own.exe && !own.core)
+		return options_wrong(o->command, "--exe", "is only of use with a core");
 	status = reading_open(&r, &own, true, true);
 	if (status)
 		return status;
@@ -29,9 +38,9 @@ static int run(const struct options *o)
 
 const struct command command_report = {
 	.name = "report",
-	.args = "[DIR|FILE.seg|PID] [TARGET...]",
+	.args = "[DIR|FILE.seg|CORE|PID] [TARGET...]",
 	.summary = "What is wrong, and why: also when all processes are dead",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_OFFLINE,
-					    OPTION_SYSROOT, OPTION_END},
+					    OPTION_SYSROOT, OPTION_EXE, OPTION_END},
 	.run = run,
 };

@@ -40,4 +40,4 @@ cli_libcli_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 bin_PROGRAMS += cli/lockjam
 cli_lockjam_SOURCES = cli/main.c
 cli_lockjam_CFLAGS = $(AM_CFLAGS)
-cli_lockjam_LDADD = cli/libcli.a collector/libcollector.a $(ELF_LIBS) $(JSON_LIBS) $(DEMANGLE_LIBS)
+cli_lockjam_LDADD = cli/libcli.a collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(JSON_LIBS) $(DEMANGLE_LIBS)

@@ -72,6 +72,12 @@ static const char *apply_sysroot(struct options *o, const char *value)
 	return NULL;
 }
 
+static const char *apply_exe(struct options *o, const char *value)
+{
+	o->exe = value;
+	return NULL;
+}
+
 static const struct option_spec specs[] = {
 	{OPTION_DIR, "dir", "DIR", "the session directory (read the saved one; run, env: make and keep it)",
 	 apply_dir},
@@ -80,6 +86,7 @@ static const struct option_spec specs[] = {
 	{OPTION_ALL, "all", NULL, "leave nothing out, however long it gets", apply_all},
 	{OPTION_ERROR_EXITCODE, "error-exitcode", "N",
 	 "exit with N if there are findings (errors or warnings)", apply_error_exitcode},
+	{OPTION_EXE, "exe", "FILE", "the program that the core is of", apply_exe},
 	{OPTION_OFFLINE, "offline", NULL, "DIR is a copy: take all its processes for dead",
 	 apply_offline},
 	{OPTION_SYSROOT, "sysroot", "PATH", "where the programs' files are looked up", apply_sysroot},

@@ -22,6 +22,7 @@ enum option_id {
 	OPTION_FORMAT = 256,     /* of the reading commands: text, json */
 	OPTION_ENV_FORMAT,       /* of `env`: shell, systemd */
 	OPTION_ERROR_EXITCODE,
+	OPTION_EXE,
 	OPTION_OFFLINE,
 	OPTION_SYSROOT,
 };
@@ -31,6 +32,8 @@ struct options {
 	const struct command *command;
 	const char *dir;
 	const char *sysroot;
+	const char *core; /* the operand of `report`, if it is a core */
+	const char *exe;
 	const struct renderer *renderer; /* never NULL */
 	bool is_systemd;
 	bool show_all;

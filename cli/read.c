@@ -41,6 +41,8 @@ int reading_open(struct reading *r, const struct options *o, bool want_events, b
 	struct collect_options options = {.dir = o->dir,
 					  .is_offline = o->is_offline,
 					  .sysroot = o->sysroot,
+					  .core = o->core,
+					  .exe = o->exe,
 					  .want_events = want_events,
 					  .want_handlers = want_handlers};
 	struct collect_error error = {0};

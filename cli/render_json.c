@@ -123,6 +123,19 @@ struct json_object *json_signals(const struct view *v)
 	return array;
 }
 
+static struct json_object *core_object(const struct model *m)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_path(o, "file", m->core.path);
+	json_add_pid(o, "pid", m, m->core.process);
+	json_add_int(o, "tid", m->threads.items[m->core.thread].tid);
+	json_add_int(o, "threads", m->core.thread_count);
+	json_add_int(o, "signo", m->core.signo);
+	json_add_text(o, "signal", m->core.signal);
+	return o;
+}
+
 static struct json_object *new_document(const struct view *v)
 {
 	struct json_object *o = json_object_new_object();
@@ -132,6 +145,8 @@ static struct json_object *new_document(const struct view *v)
 	json_add_text(o, "command", v->command);
 	json_add_text(o, "dir", v->dir);
 	json_add_bool(o, "live", v->model->is_live);
+	if (v->model->core.path)
+		json_add(o, "core", core_object(v->model));
 	json_add_number(o, "time_ns", v->model->now_real_ns);
 	return o;
 }

@@ -334,6 +334,9 @@ void text_backtraces(struct view *v)
 		put_backtrace_title(v, &v->backtraces[i]);
 		text_frames(v, v->backtraces[i].stack, 1);
 	}
+	if (v->threads_left_out)
+		fprintf(v->out, "\nand %u more threads of the core (--all shows their backtraces)\n",
+			v->threads_left_out);
 	if (v->backtraces_left_out)
 		fprintf(v->out, "\nand %u more holders that block others (--all shows their backtraces)\n",
 			v->backtraces_left_out);

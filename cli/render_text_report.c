@@ -127,8 +127,9 @@ static void put_what_is_wrong(struct view *v)
 
 /* --- processes ----------------------------------------------------------------------------- */
 
-#define STATES (PROCESS_EXECED + 1)
-static const char *const state_names[STATES] = {"live", "exited", "killed", "replaced by exec"};
+#define STATES (PROCESS_DUMPED + 1)
+static const char *const state_names[STATES] = {"live", "exited", "killed", "replaced by exec",
+					   "as in its core"};
 
 struct group {
 	const char *name;
@@ -316,18 +317,44 @@ static void put_last_events(const struct view *v)
 	}
 }
 
+/* "Core of /usr/bin/x (pid 12), 3 threads, ended by SIGSEGV (address 0x0) in thread 12" */
+static void put_core(const struct view *v)
+{
+	const struct model_core *c = &v->model->core;
+	char buffer[TEXT_SIZE];
+
+	if (!c->path)
+		return;
+	fputs("Core of ", v->out);
+	text_process(v, c->process);
+	fprintf(v->out, ", %s", text_count(buffer, c->thread_count, "thread"));
+	if (c->signal) {
+		fputs(", ended by ", v->out);
+		text_put(v->out, c->signal);
+		fprintf(v->out, " in thread %d", v->model->threads.items[c->thread].tid);
+	} else {
+		fputs(", no signal ended it", v->out);
+	}
+	fputc('\n', v->out);
+	put_line(v, "command: ", v->model->processes.items[c->process].cmdline);
+}
+
 void text_report(struct view *v)
 {
 	char buffer[TEXT_SIZE];
 
 	fputs("lockjam report: ", v->out);
-	text_put(v->out, v->dir ? v->dir : "the running system");
+	text_put(v->out, v->model->core.path ? v->model->core.path :
+			 v->dir		     ? v->dir :
+					       "the running system");
 	fprintf(v->out, ", %s\n", text_clock(buffer, v->model->now_real_ns));
+	put_core(v);
 	put_what_is_wrong(v);
 	put_section(v, "Who waits for whom");
 	text_graph(v, at_most(v, REPORT_UNCONTENDED));
 	if (v->backtrace_count) {
-		put_section(v, "Where the holders are");
+		put_section(v, v->model->core.path ? "Where the threads are" :
+						     "Where the holders are");
 		text_backtraces(v);
 	}
 	put_processes(v);

@@ -139,7 +139,9 @@ static int add_thread(struct view *v, uint32_t thread)
 	struct view_backtrace b = {BACKTRACE_NOW, t->process, thread, MODEL_NONE, MODEL_NONE};
 	uint32_t call = t->call;
 
-	if (v->collector && v->model->processes.items[t->process].state == PROCESS_LIVE)
+	if (t->stack != MODEL_NONE)
+		b.stack = t->stack;
+	else if (v->collector && v->model->processes.items[t->process].state == PROCESS_LIVE)
 		b.stack = collector_thread_stack(v->collector, thread);
 	if (!view_resolve(v, b.stack))
 		b.stack = call == MODEL_NONE ? MODEL_NONE : v->model->calls.items[call].stack;
@@ -236,10 +238,28 @@ static int add_deadlocked(struct view *v, const struct model_finding *f)
 	return error;
 }
 
+/* Of a core all threads are of interest: one looks into it to see where each was. */
+static int add_core(struct view *v)
+{
+	const struct model *m = v->model;
+	uint32_t shown = 0;
+	int error = 0;
+
+	for (uint32_t i = 0; m->core.path && !error && i < m->stacks.count; i++) {
+		if (m->stacks.items[i].origin != STACK_CORE)
+			continue;
+		if (v->show_all || shown++ < VIEW_THREADS)
+			error = add_thread(v, m->stacks.items[i].thread);
+		else
+			v->threads_left_out++;
+	}
+	return error;
+}
+
 int view_choose_backtraces(struct view *v)
 {
 	uint32_t holders = 0;
-	int error = 0;
+	int error = add_core(v);
 
 	for (uint32_t i = 0; !error && i < v->graph.count; i++) {
 		uint32_t lock = v->graph.nodes[i].lock;

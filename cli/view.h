@@ -36,12 +36,15 @@ struct view {
 	struct view_backtrace *backtraces;
 	uint32_t backtrace_count;
 	uint32_t backtraces_left_out; /* holders beyond VIEW_BACKTRACES */
+	uint32_t threads_left_out;    /* of a core, beyond VIEW_THREADS */
 	bool show_all;
 	bool has_events;
 };
 
 /* Holders that block others and get a backtrace, unless everything is asked for. */
 #define VIEW_BACKTRACES 10
+/* Threads of a core that get one, in its order (the one that got the signal stands first). */
+#define VIEW_THREADS 50
 
 /*
  * Orders the graph of `model`. The caller has set model, collector and show_all; all else is zero.

@@ -56,19 +56,33 @@ static bool is_waiting_for_itself(const struct model *m, uint32_t thread)
 	return !is_any_other_thread_running(m, thread);
 }
 
+static bool is_stuck(const struct model *m, const struct model_call *c, uint32_t thread)
+{
+	switch (m->processes.items[c->process].state) {
+	case PROCESS_LIVE:
+		return is_waiting_for_itself(m, thread);
+	case PROCESS_KILLED:
+		/* Who did not exit by itself was ended from outside, in the call. */
+		return c->is_threaded;
+	case PROCESS_DUMPED:
+		return m->threads.items[thread].syscall == SYS_futex;
+	default:
+		return false;
+	}
+}
+
 /* The thread that entered the call and is stuck in it, or MODEL_NONE. */
 static uint32_t find_stuck_thread(const struct model *m, uint32_t call)
 {
 	const struct model_call *c = &m->calls.items[call];
-	const struct model_process *p = &m->processes.items[c->process];
 
+	if (c->is_on_stack)
+		return c->is_waiting ? c->thread : MODEL_NONE;
 	for (uint32_t i = 0; i < m->threads.count; i++) {
 		const struct model_thread *t = &m->threads.items[i];
 		if (t->process != c->process || t->call != call)
 			continue;
-		/* A dead process that did not exit by itself was ended from outside, in the call. */
-		if (p->state == PROCESS_KILLED ? c->is_threaded
-					       : p->state == PROCESS_LIVE && is_waiting_for_itself(m, i))
+		if (is_stuck(m, c, i))
 			return i;
 	}
 	return MODEL_NONE;
@@ -120,11 +134,22 @@ static int compare_sites(const void *x, const void *y, void *model)
 	return a->call < b->call ? -1 : 1;
 }
 
+static const char *handler_text(struct model *m, const struct model_call *c)
+{
+	const char *signal_name = c->signo ? analysis_signal_text(m, c->signo) : "an unknown signal";
+
+	if (!c->is_on_stack || c->handler != MODEL_NONE)
+		return analysis_handler_text(m, c->handler, c->signo);
+	if (!c->handler_function)
+		return model_stringf(m, "the handler of %s", signal_name);
+	return model_stringf(m, "the handler %s() of %s", c->handler_function, signal_name);
+}
+
 static const char *headline(struct model *m, const struct site *s)
 {
 	const struct model_call c = m->calls.items[s->call];
 	const char *process = analysis_process_text(m, c.process);
-	const char *handler = analysis_handler_text(m, c.handler, c.signo);
+	const char *handler = handler_text(m, &c);
 	const char *function = c.function ? c.function : "an unsafe function";
 	const char *interrupted = c.interrupted ? model_stringf(m, "%s()", c.interrupted)
 						: "the allocator";
@@ -148,7 +173,10 @@ static const char *evidence_of_deadlock(struct model *m, const struct site *s)
 	const char *since = "";
 
 	if (m->processes.items[t.process].state != PROCESS_LIVE)
-		return "recorded: the call had not returned when the process ended";
+		return m->processes.items[t.process].state == PROCESS_DUMPED
+			       ? "recorded: the call had not returned; observed in the core: the "
+				 "thread is blocked in futex()"
+			       : "recorded: the call had not returned when the process ended";
 	if (t.call_since_ns && m->now_ns > t.call_since_ns)
 		since = model_stringf(m, " %s ago",
 				      analysis_duration_text(m, m->now_ns - t.call_since_ns));
@@ -158,11 +186,26 @@ static const char *evidence_of_deadlock(struct model *m, const struct site *s)
 			     (int)t.tid, function ? function : "the function", since);
 }
 
+/* There is no record, but there are the frames. */
+static const char *evidence_on_stack(struct model *m, const struct site *s)
+{
+	const struct model_call *c = &m->calls.items[s->call];
+	const char *where = c->has_interrupted_allocator
+				    ? "the allocator on both sides of the signal frame"
+				    : "the allocator inside the signal frame";
+
+	return model_stringf(m, "observed: thread %d shows %s%s",
+			     (int)m->threads.items[c->thread].tid, where,
+			     s->kind == FINDING_DEADLOCK_HEAP ? " and waits for its lock in futex()" : "");
+}
+
 static const char *evidence(struct model *m, const struct site *sites, uint32_t count)
 {
 	const struct model_call *c = &m->calls.items[sites[0].call];
 	const char *where = count > 1 ? model_stringf(m, ", at %u sites", (unsigned)count) : "";
 
+	if (c->is_on_stack)
+		return evidence_on_stack(m, &sites[0]);
 	switch (sites[0].kind) {
 	case FINDING_DEADLOCK_HEAP:
 		return evidence_of_deadlock(m, &sites[0]);
@@ -185,8 +228,10 @@ static const char *evidence(struct model *m, const struct site *sites, uint32_t 
 static void report(struct model *m, const struct site *sites, uint32_t count)
 {
 	const struct model_call first = m->calls.items[sites[0].call];
-	const char *label = model_stringf(m, "called in the handler of %s",
-					  analysis_signal_text(m, first.signo));
+	const char *label = model_stringf(m, "called in %s",
+					  first.signo ? model_stringf(m, "the handler of %s",
+								      analysis_signal_text(m, first.signo))
+						      : "a signal handler");
 	struct model_finding *f = analysis_add(m, sites[0].kind);
 
 	if (!f)

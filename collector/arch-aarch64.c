@@ -3,6 +3,8 @@
 #include "collector/arch.h"
 
 #include <string.h>
+#include <sys/procfs.h>
+#include <sys/user.h>
 
 /* Its functions keep the frame pointer at the bottom of the frame: unwinding rarely needs this. */
 bool arch_frame_pointer_offset(const uint8_t *code, size_t size, uint64_t *offset)
@@ -20,4 +22,27 @@ bool arch_is_after_call(const uint8_t *code, size_t size)
 	memcpy(&instruction, code + size - sizeof(instruction), sizeof(instruction));
 	return (instruction & 0xfc000000) == 0x94000000 ||  /* bl */
 	       (instruction & 0xfffffc1f) == 0xd63f0000;    /* blr */
+}
+
+/* Which system call it was is in x8 alone, also long after it: not told. */
+bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *status)
+{
+	struct elf_prstatus raw;
+
+	if (size < sizeof(raw))
+		return false;
+	memcpy(&raw, note, sizeof(raw));
+	status->tid = raw.pr_pid;
+	status->signo = raw.pr_cursig;
+	status->syscall = -1;
+	memset(status->args, 0, sizeof(status->args));
+	/* x0-x30, sp, pc: the order of DWARF's numbers and of ours. */
+	memcpy(status->regs, raw.pr_reg, sizeof(status->regs));
+	return true;
+}
+
+/* struct rt_sigframe begins with it. */
+uint64_t arch_siginfo_address(uint64_t sp)
+{
+	return sp;
 }

@@ -3,6 +3,8 @@
 #include "collector/arch.h"
 
 #include <string.h>
+#include <sys/procfs.h>
+#include <sys/user.h>
 
 bool arch_frame_pointer_offset(const uint8_t *code, size_t size, uint64_t *offset)
 {
@@ -44,4 +46,38 @@ bool arch_is_after_call(const uint8_t *code, size_t size)
 		if (end[-(ptrdiff_t)n] == 0xff && (end[1 - (ptrdiff_t)n] & 0x38) == 0x10)
 			return true;
 	return false;
+}
+
+/* DWARF's order of the registers, System V psABI for x86-64, figure 3.36. */
+static void copy_registers(uint64_t regs[ARCH_REGS], const struct user_regs_struct *r)
+{
+	const uint64_t values[ARCH_REGS] = { r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi,
+					     r->rbp, r->rsp, r->r8,  r->r9,  r->r10, r->r11,
+					     r->r12, r->r13, r->r14, r->r15, r->rip };
+
+	memcpy(regs, values, sizeof(values));
+}
+
+bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *status)
+{
+	struct elf_prstatus raw;
+	struct user_regs_struct r;
+
+	if (size < sizeof(raw))
+		return false;
+	memcpy(&raw, note, sizeof(raw));
+	memcpy(&r, raw.pr_reg, sizeof(r));
+	status->tid = raw.pr_pid;
+	status->signo = raw.pr_cursig;
+	status->syscall = (long)r.orig_rax >= 0 ? (long)r.orig_rax : -1;
+	memcpy(status->args, (uint64_t[]){ r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9 },
+	       sizeof(status->args));
+	copy_registers(status->regs, &r);
+	return true;
+}
+
+/* struct rt_sigframe: return address (popped), struct ucontext (304 bytes with its mask), siginfo. */
+uint64_t arch_siginfo_address(uint64_t sp)
+{
+	return sp + 304;
 }

@@ -8,10 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "preload/segment.h"
 
 #if defined(__x86_64__)
+#define ARCH_NAME "x86-64"
+#define ARCH_MACHINE 62 /* EM_X86_64 */
 #define ARCH_REGS 17 /* DWARF numbers 0..15 and the return address column */
 #define ARCH_SP 7
 #define ARCH_FP 6
@@ -21,6 +24,8 @@
 #define ARCH_KEPT_BY_CALLS UINT64_C(0x1f0c8)
 #define ARCH_FP_SETUP 3 /* mov %rsp,%rbp */
 #elif defined(__aarch64__)
+#define ARCH_NAME "AArch64"
+#define ARCH_MACHINE 183 /* EM_AARCH64 */
 #define ARCH_REGS 33
 #define ARCH_SP 31
 #define ARCH_FP 29
@@ -32,6 +37,7 @@
 #else
 #error "this processor needs its numbers here and a file arch-*.c"
 #endif
+#define ARCH_ALL_REGS ((UINT64_C(1) << ARCH_REGS) - 1)
 static_assert(ARCH_REGS <= SEG_REGS_MAX, "a segment's findings hold all registers");
 
 /*
@@ -43,5 +49,23 @@ bool arch_frame_pointer_offset(const uint8_t *code, size_t size, uint64_t *offse
 
 /* code[0..size) are the last bytes before an address: do they end with a call? */
 bool arch_is_after_call(const uint8_t *code, size_t size);
+
+/* A thread as a core has it. */
+struct arch_prstatus {
+	pid_t tid;
+	int signo;        /* that it had got, 0 none */
+	long syscall;     /* that it was in, -1 none or unknown */
+	uint64_t args[6]; /* of the call */
+	uint64_t regs[ARCH_REGS];
+};
+
+/* note[0..size) is the content of NT_PRSTATUS; false if it is too short. */
+bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *status);
+
+/*
+ * Where a signal frame has its siginfo_t, given the stack pointer in the frame that calls sigreturn.
+ * The kernel fills it only for handlers with SA_SIGINFO.
+ */
+uint64_t arch_siginfo_address(uint64_t sp);
 
 #endif

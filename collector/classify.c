@@ -4,7 +4,10 @@
  */
 #include "config.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "collector/stack.h"
 
@@ -105,6 +108,120 @@ static const char *name_of(const struct model_frame *frames, uint32_t count)
 		name += strlen(LIBC_PREFIX);
 	return name;
 }
+
+/* --- a thread of a core ------------------------------------------------------------------------ */
+
+/* What is known of a handler on a stack whose signal frame is frames[at]. */
+struct handled {
+	uint32_t at, called; /* the signal frame, and the outermost allocator frame inside it */
+	const struct model_frame *interrupted; /* that shows the allocator outside, or NULL */
+};
+
+/* The outermost allocator frame of frames[0..count); count if there is none. */
+static uint32_t find_outermost(const struct model_frame *frames, uint32_t count)
+{
+	for (uint32_t i = count; i-- > 0;)
+		if (frames[i].kind != FRAME_SIGNAL &&
+		    (is_entry(&frames[i]) || is_inside(&frames[i]) ||
+		     is_allocator_library(frames[i].module)))
+			return i;
+	return count;
+}
+
+/* The handler that matters: one that interrupted the allocator, else any that is in it. */
+static bool find_handled(const struct model_frame *frames, uint32_t count, struct handled *best)
+{
+	bool is_found = false;
+
+	for (uint32_t i = 0; i + 1 < count; i++) {
+		uint32_t called;
+
+		if (frames[i].kind != FRAME_SIGNAL ||
+		    (called = find_outermost(frames, i)) == i)
+			continue;
+		struct handled h = { i, called, find_allocator(&frames[i + 1], count - i - 1) };
+
+		if (!is_found || (h.interrupted && !best->interrupted))
+			*best = h;
+		is_found = true;
+	}
+	return is_found;
+}
+
+/* The handler's first argument is the signal's number: "sig=14, ...". 0 if it does not say so. */
+static int signal_argument(const char *arguments)
+{
+	const char *value = arguments ? strchr(arguments, '=') : NULL;
+	int signo = 0, end = 0;
+
+	if (!value || sscanf(value + 1, "%d%n", &signo, &end) != 1 || signo <= 0 || signo >= _NSIG)
+		return 0;
+	return !value[1 + end] || value[1 + end] == ',' ? signo : 0;
+}
+
+static uint32_t find_handler(const struct model *m, uint32_t process, int signo)
+{
+	for (uint32_t i = 0; i < m->handlers.count; i++) {
+		const struct model_handler *h = &m->handlers.items[i];
+		if (h->process == process && h->signo == signo && h->is_current)
+			return i;
+	}
+	return MODEL_NONE;
+}
+
+static bool is_in_futex(const struct model_thread *t, const struct model_frame *innermost)
+{
+	/* Not every processor's core says which system call it was. */
+	if (t->syscall < 0)
+		return innermost->function && !strncmp(innermost->function, "__lll_lock_wait", 15);
+	return t->syscall == SYS_futex;
+}
+
+static void add_call(struct model *m, uint32_t thread, const struct model_frame *frames,
+		     const struct model_stack *st, const struct handled *h)
+{
+	const struct model_thread *t = &m->threads.items[thread];
+	uint32_t i = model_add_call(m);
+
+	if (i == MODEL_NONE)
+		return;
+	struct model_call *c = &m->calls.items[i];
+	int signo = h->at ? signal_argument(frames[h->at - 1].arguments) : 0;
+
+	c->is_on_stack = c->is_classified = c->is_allocator = true;
+	c->process = t->process;
+	c->thread = thread;
+	c->stack = t->stack;
+	c->signo = signo ? signo : frames[h->at].signo;
+	c->handler = c->signo ? find_handler(m, t->process, c->signo) : MODEL_NONE;
+	c->handler_function = h->at ? frames[h->at - 1].function : NULL;
+	c->function = name_of(&frames[h->called], 1);
+	c->is_threaded = m->processes.items[t->process].has_children_threads;
+	c->is_waiting = is_in_futex(t, &frames[0]) && find_allocator(frames, h->at);
+	c->count = 1;
+	c->has_interrupted_allocator = h->interrupted;
+	c->interrupted = name_of(&frames[h->at + 1], st->frame_count - h->at - 1);
+	if (!c->interrupted && h->interrupted)
+		c->interrupted = h->interrupted->function;
+}
+
+void stacks_classify_thread(struct stacks *s, uint32_t thread)
+{
+	struct model *m = stacks_model(s);
+	const struct model_thread *t = &m->threads.items[thread];
+	struct handled h = { 0 };
+
+	if (t->stack == MODEL_NONE || stacks_resolve(s, t->stack))
+		return;
+	const struct model_stack *st = &m->stacks.items[t->stack];
+	const struct model_frame *frames = &m->frames.items[st->first_frame];
+	bool is_recorded = t->call != MODEL_NONE && m->calls.items[t->call].is_allocator;
+
+	if (!is_recorded && find_handled(frames, st->frame_count, &h))
+		add_call(m, thread, frames, st, &h);
+}
+
+/* --- a recorded call --------------------------------------------------------------------------- */
 
 /* Nested handlers: each signal frame may be the one that interrupted the allocator. */
 void stacks_classify(struct stacks *s, uint32_t call)

@@ -26,6 +26,7 @@ struct collector {
 };
 
 static const struct source *const sources[] = {
+	&source_core, /* first: what it finds is not to be read again from a directory */
 	&source_segments,
 	&source_locks,
 	&source_tasks,
@@ -51,7 +52,7 @@ static uint64_t clock_ns(clockid_t clock)
 static void set_time(struct collector *c)
 {
 	struct model *m = c->model;
-	bool has_live = !c->options.dir;
+	bool has_live = !gather_is_saved(&c->gather);
 	uint64_t now = clock_ns(CLOCK_MONOTONIC), real = clock_ns(CLOCK_REALTIME);
 
 	for (uint32_t i = 0; i < m->processes.count; i++)
@@ -102,7 +103,8 @@ static void confirm(struct collector *c)
 	struct collector *again;
 	struct collect_error error;
 
-	if (!analysis_has_cycle(c->model))
+	/* A core does not change. */
+	if (c->options.core || !analysis_has_cycle(c->model))
 		return;
 	again = calloc(1, sizeof(*again));
 	if (again && !look(again, &c->options, &error))
@@ -110,6 +112,19 @@ static void confirm(struct collector *c)
 	if (again && again->model)
 		analysis_confirm(c->model, again->model);
 	collector_close(again);
+}
+
+/* The stacks of a core's threads are evidence of their own. */
+static void judge_core(struct collector *c)
+{
+	struct model *m = c->model;
+
+	if (!m->core.path)
+		return;
+	for (uint32_t i = 0; i < m->threads.count; i++)
+		if (m->threads.items[i].process == m->core.process)
+			stacks_classify_thread(c->stacks, i);
+	stacks_note_files(c->stacks);
 }
 
 /* Names what the analysis talks about, then lets it judge. */
@@ -121,6 +136,8 @@ static int judge(struct collector *c)
 			       c->options.sysroot, c->options.max_frames);
 	if (!c->stacks)
 		return -ENOMEM;
+	if (c->gather.core)
+		stacks_set_core(c->stacks, c->gather.core_process, c->gather.core, c->options.exe);
 	for (uint32_t i = 0; i < m->handlers.count; i++)
 		if (c->options.want_handlers || m->handlers.items[i].errno_clobbered)
 			stacks_name_handler(c->stacks, i);
@@ -129,6 +146,7 @@ static int judge(struct collector *c)
 			stacks_name_handler(c->stacks, m->calls.items[i].handler);
 	for (uint32_t i = 0; i < m->calls.count; i++)
 		stacks_classify(c->stacks, i);
+	judge_core(c);
 	analyse(m);
 	confirm(c);
 	return 0;

@@ -17,6 +17,8 @@ struct collect_target {
 struct collect_options {
 	const char *proc_root;   /* NULL: "/"; tests give a recorded tree */
 	const char *dir;         /* a session directory or one segment file; NULL: the live system */
+	const char *core;        /* a core file; NULL: none. With dir the two are combined */
+	const char *exe;         /* the program that the core is of, wherever it thinks it was; NULL */
 	const struct collect_target *targets; /* none: everything that can be seen */
 	uint32_t target_count;
 	bool is_offline;         /* take every process of dir for dead (a copied session) */
@@ -42,6 +44,9 @@ struct collector; /* a model, and what is needed to resolve its stacks (open seg
 int collector_open(const struct collect_options *options, struct collector **collector,
 		   struct collect_error *error);
 void collector_close(struct collector *c);
+
+/* A regular file that is no segment: to be given as collect_options.core. */
+bool collector_is_core(const char *path);
 
 /* The model; its indices stay valid until collector_close(). */
 struct model *collector_model(struct collector *c);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/core.h"
 #include "collector/source.h"
 
 static const char deleted[] = " (deleted)";
@@ -23,6 +24,8 @@ void gather_done(struct gather *g)
 {
 	index_done(&g->processes);
 	index_done(&g->resources);
+	core_close(g->core);
+	g->core = NULL;
 	free(g->tombstones);
 	g->tombstones = NULL;
 }

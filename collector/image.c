@@ -14,11 +14,14 @@
 
 #include <elfutils/libdwelf.h>
 
+#include "collector/core.h"
 #include "collector/symbol.h"
 
 #define BUCKETS 1024
 #define VDSO_SIZE_MAX (1 << 20)
 #define FOREIGN_SIZE_MAX (256 << 20) /* of a file that belongs to neither root nor us */
+
+static const char problem_replaced[] = "was replaced since it was mapped";
 
 struct images {
 	const struct proc *proc;
@@ -193,7 +196,7 @@ static bool accept_elf(struct image *image, Elf *elf, int fd, char *memory)
 	if (!elf || elf_kind(elf) != ELF_K_ELF)
 		image->problem = "is no ELF file, or too large a one";
 	else if (!is_wanted_build(image, elf))
-		image->problem = "was replaced since it was mapped";
+		image->problem = problem_replaced;
 	else if (!measure(image))
 		image->problem = "has no segments";
 	else
@@ -223,6 +226,12 @@ static void open_file(struct image *image, const struct image_request *r)
 	const struct images *images = image->owner;
 	char path[PATH_MAX];
 
+	if (r->file) {
+		if (!try_path(image, r->file) && image->problem == problem_replaced)
+			image->problem = "is not the file that was given for it: "
+					 "their build-ids differ";
+		return;
+	}
 	if (snprintf(path, sizeof(path), "%s%s", images->sysroot, r->path) < (int)sizeof(path) &&
 	    try_path(image, path))
 		return;
@@ -249,14 +258,16 @@ static bool accept_memory(struct image *image, char *copy, size_t size)
 	return accept_elf(image, elf_memory(copy, size), -1, copy);
 }
 
-static char *copy_of_live_vdso(const struct image *image, const struct image_request *r)
+static char *copy_of_vdso(const struct image *image, const struct image_request *r)
 {
+	const struct proc *proc = image->owner->proc;
 	size_t size = r->end - r->start;
-	char *copy = r->pid && image->owner->proc && size && size <= VDSO_SIZE_MAX ? malloc(size)
-										   : NULL;
+	char *copy = size && size <= VDSO_SIZE_MAX ? malloc(size) : NULL;
 
-	if (copy && proc_read_memory(image->owner->proc, r->pid, r->start, copy, size) ==
-			    (ssize_t)size)
+	if (copy && r->core && core_read(r->core, r->start, copy, size))
+		return copy;
+	if (copy && r->pid && proc &&
+	    proc_read_memory(proc, r->pid, r->start, copy, size) == (ssize_t)size)
 		return copy;
 	free(copy);
 	return NULL;
@@ -266,7 +277,7 @@ static char *copy_of_live_vdso(const struct image *image, const struct image_req
 static void open_vdso(struct image *image, const struct image_request *r)
 {
 	const char *own = (const char *)getauxval(AT_SYSINFO_EHDR);
-	char *copy = copy_of_live_vdso(image, r);
+	char *copy = copy_of_vdso(image, r);
 
 	if (copy && accept_memory(image, copy, r->end - r->start))
 		return;

@@ -18,6 +18,7 @@
 
 #define IMAGE_BUILD_ID_MAX 32
 
+struct core;
 struct images;
 struct symbol_cache; /* symbol.c */
 
@@ -45,6 +46,8 @@ struct image_request {
 	const char *path; /* absolute, or one of the vdso's names */
 	const uint8_t *build_id;
 	uint32_t build_id_size; /* 0 unknown */
+	const char *file;    /* to be taken instead, wherever it is; NULL none */
+	const struct core *core; /* that holds the process's memory, NULL none */
 	pid_t pid;           /* of a live process that has it mapped, 0 none */
 	uint64_t start, end; /* of one mapping of it in that process, as its maps say; 0 unknown */
 };

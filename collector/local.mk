@@ -3,6 +3,10 @@ noinst_LIBRARIES += collector/libcollector.a
 collector_libcollector_a_SOURCES = \
 	collector/analysis.c \
 	collector/collector.c \
+	collector/core.c \
+	collector/core.h \
+	collector/core_note.c \
+	collector/core_unpack.c \
 	collector/crew.c \
 	collector/crew.h \
 	collector/gather.c \
@@ -29,6 +33,7 @@ collector_libcollector_a_SOURCES = \
 	collector/select_reduce.c \
 	collector/session.c \
 	collector/source.h \
+	collector/source_core.c \
 	collector/source_locks.c \
 	collector/source_segments.c \
 	collector/source_tasks.c \
@@ -85,4 +90,4 @@ endif
 if ARCH_AARCH64
 collector_libcollector_a_SOURCES += collector/arch-aarch64.c
 endif
-collector_libcollector_a_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
+collector_libcollector_a_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(UNPACK_CFLAGS)

@@ -141,7 +141,7 @@ uint32_t model_add_thread(struct model *m)
 
 	if (i != MODEL_NONE) {
 		struct model_thread *t = &m->threads.items[i];
-		t->process = t->call = MODEL_NONE;
+		t->process = t->call = t->stack = MODEL_NONE;
 		t->syscall = -1;
 	}
 	return i;

@@ -30,6 +30,7 @@ enum process_state {
 	PROCESS_EXITED, /* recorded exit */
 	PROCESS_KILLED, /* gone without a recorded exit */
 	PROCESS_EXECED, /* an earlier image of a process that went on */
+	PROCESS_DUMPED, /* as its core has it */
 };
 
 struct model_process {
@@ -62,6 +63,7 @@ struct model_thread {
 	int handler_signo;    /* innermost active handler, 0 none */
 	uint32_t call;        /* raw finding (calls[]) whose call has not returned, MODEL_NONE */
 	uint64_t call_since_ns;
+	uint32_t stack;       /* where it was, if that is known for good (a core); else MODEL_NONE */
 };
 
 enum resource_kind { RESOURCE_FILE };
@@ -113,20 +115,23 @@ struct model_frame {
 	const char *file;      /* source, NULL unknown */
 	int line;
 	const char *module;    /* path of the object, NULL unknown */
+	int signo;             /* FRAME_SIGNAL: of the handler that was called, 0 unknown */
 };
 
 enum stack_origin {
 	STACK_PCS,     /* recorded program counters of one process */
 	STACK_SLICE,   /* recorded registers and stack of one process */
 	STACK_THREAD,  /* a live thread, now */
+	STACK_CORE,    /* a thread of a core */
 };
 
 /* A stack, unwound and named only when asked for (stack_resolve of stack.h). */
 struct model_stack {
 	enum stack_origin origin;
 	uint32_t process;
-	uint32_t thread;       /* STACK_THREAD */
-	uint32_t raw;          /* STACK_PCS: index in the segment; STACK_SLICE: the raw finding */
+	uint32_t thread;       /* STACK_THREAD, STACK_CORE */
+	uint32_t raw;          /* STACK_PCS: index in the segment; STACK_SLICE: the raw finding;
+				* STACK_CORE: the core's thread */
 	bool is_resolved;
 	uint32_t first_frame;  /* into model.frames */
 	uint32_t frame_count;
@@ -154,7 +159,10 @@ struct model_handler {
 	int errno_before, errno_after;
 };
 
-/* A call of an async-signal-unsafe function in a handler, as recorded: evidence for analysis. */
+/*
+ * A call of an async-signal-unsafe function in a handler: evidence for analysis. As recorded, or
+ * (is_on_stack) seen in the frames of a core's thread.
+ */
 struct model_call {
 	uint32_t process;
 	uint32_t thread;
@@ -166,6 +174,9 @@ struct model_call {
 	bool is_threaded;      /* the process had several threads */
 	uint64_t count, first_ns, last_ns;
 	uint32_t stack;        /* STACK_SLICE */
+	bool is_on_stack;      /* `thread` is in it; there is no record, and no time */
+	bool is_waiting;       /* is_on_stack: it waits there, in futex() */
+	const char *handler_function; /* is_on_stack: NULL unknown */
 	/* Filled by stack_classify(): */
 	bool is_classified;
 	bool has_interrupted_allocator; /* an allocator frame stands right outside the signal frame */
@@ -200,6 +211,16 @@ struct model_finding {
 	uint64_t first_ns, last_ns;
 };
 
+/* The core file that the model is about. */
+struct model_core {
+	const char *path;   /* NULL: there is none */
+	uint32_t process;
+	uint32_t thread;    /* that the core names first: it got the signal */
+	uint32_t thread_count;
+	const char *signal; /* "SIGSEGV (address 0x0)"; NULL: no signal ended the process */
+	int signo;          /* 0 none */
+};
+
 struct model_event {
 	uint32_t process;
 	pid_t tid;
@@ -226,6 +247,7 @@ struct model {
 	uint64_t now_ns;      /* CLOCK_MONOTONIC when it was made; last time in a dead session */
 	uint64_t now_real_ns; /* the same moment on CLOCK_REALTIME */
 	bool is_live;         /* made from the running system */
+	struct model_core core;
 	MODEL_ARRAY(struct model_process) processes;
 	MODEL_ARRAY(struct model_thread) threads;
 	MODEL_ARRAY(struct model_resource) resources;

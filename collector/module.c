@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/core.h"
+
+#define VDSO_PATH "[vdso]"
 #define SHIM_NAME "liblockjam.so"
 
 static bool is_shim_path(const char *path)
@@ -60,26 +63,29 @@ static int load_segment(struct modules *modules, struct segment *segment)
 	return 0;
 }
 
-/* One line of maps: the path, cut at its end, or NULL if it maps no file. */
-static char *parse_map(char *line, uint64_t *start, uint64_t *end, uint64_t *offset)
+static void strip_deleted(char *path)
+{
+	char *deleted = strstr(path, " (deleted)");
+
+	if (deleted && !deleted[strlen(" (deleted)")])
+		*deleted = '\0';
+}
+
+/* One line of maps; false if it maps no file. The path points into the line. */
+static bool parse_map(char *line, struct core_map *map)
 {
 	unsigned long long a, b, c;
 	int at = 0;
 
 	if (sscanf(line, "%llx-%llx %*4s %llx %*s %*s %n", &a, &b, &c, &at) < 3 || !at)
-		return NULL;
-	*start = a;
-	*end = b;
-	*offset = c;
+		return false;
 	char *path = line + at;
 
-	if (path[0] != '/' && strcmp(path, "[vdso]"))
-		return NULL;
-	char *deleted = strstr(path, " (deleted)");
-
-	if (deleted && !deleted[strlen(" (deleted)")])
-		*deleted = '\0';
-	return path;
+	if (path[0] != '/' && strcmp(path, VDSO_PATH))
+		return false;
+	strip_deleted(path);
+	*map = (struct core_map){ a, b, c, path };
+	return true;
 }
 
 /* Of items[0..count), which are sorted and do not overlap: one that overlaps the range, or NULL. */
@@ -99,36 +105,31 @@ static struct module *find_overlap(const struct modules *modules, uint32_t count
 }
 
 /* The mappings of one file follow each other; `recorded` modules came from the segment. */
-static int add_map(struct modules *modules, uint32_t recorded, char *line)
+static int add_map(struct modules *modules, uint32_t recorded, const struct core_map *map)
 {
-	uint64_t start, end, offset;
-	char *path = parse_map(line, &start, &end, &offset);
-
-	if (!path)
-		return 0;
-	struct module *m = find_overlap(modules, recorded, start, end);
+	struct module *m = find_overlap(modules, recorded, map->start, map->end);
 
 	if (m) {
-		if (!m->map_end && !strcmp(m->path, path)) {
-			m->map_start = start;
-			m->map_end = end;
-			m->map_offset = offset;
+		if (!m->map_end && !strcmp(m->path, map->path)) {
+			m->map_start = map->start;
+			m->map_end = map->end;
+			m->map_offset = map->offset;
 		}
 		return 0;
 	}
 	m = modules->count > recorded ? &modules->items[modules->count - 1] : NULL;
-	if (m && !strcmp(m->path, path) && offset > m->map_offset) {
-		m->end = end;
+	if (m && !strcmp(m->path, map->path) && map->offset > m->map_offset) {
+		m->end = map->end;
 		return 0;
 	}
 	m = add(modules);
 	if (!m)
 		return -ENOMEM;
-	m->start = m->map_start = start;
-	m->end = m->map_end = end;
-	m->map_offset = offset;
-	m->path = path;
-	m->is_shim = is_shim_path(path);
+	m->start = m->map_start = map->start;
+	m->end = m->map_end = map->end;
+	m->map_offset = map->offset;
+	m->path = map->path;
+	m->is_shim = is_shim_path(map->path);
 	return 0;
 }
 
@@ -136,6 +137,7 @@ static int load_maps(struct modules *modules, const struct proc *proc, pid_t pid
 {
 	uint32_t recorded = modules->count;
 	char *rest, *line;
+	struct core_map map;
 	size_t length;
 	int error = 0;
 
@@ -143,7 +145,53 @@ static int load_maps(struct modules *modules, const struct proc *proc, pid_t pid
 		return 0;
 	for (line = strtok_r(modules->maps, "\n", &rest); line && !error;
 	     line = strtok_r(NULL, "\n", &rest))
-		error = add_map(modules, recorded, line);
+		if (parse_map(line, &map))
+			error = add_map(modules, recorded, &map);
+	return error;
+}
+
+/* The vdso is no file, but the auxiliary vector tells where it is, and the core holds it. */
+static int add_core_vdso(struct modules *modules, uint32_t recorded)
+{
+	const struct core_load *load = core_find_load(modules->core, modules->core->auxv.vdso);
+	struct module *m;
+
+	if (!modules->core->auxv.vdso || !load)
+		return 0;
+	struct core_map map = { load->start, load->end, 0, VDSO_PATH };
+
+	m = find_overlap(modules, recorded, map.start, map.end);
+	if (!m)
+		return add_map(modules, recorded, &map);
+	m->map_start = map.start;
+	m->map_end = map.end;
+	return 0;
+}
+
+/* A core's paths are read only: of a deleted file one without the kernel's remark is kept. */
+static int load_core(struct modules *modules)
+{
+	const struct core *core = modules->core;
+	uint32_t recorded = modules->count;
+	size_t room = 0, used = 0;
+	int error;
+
+	for (uint32_t i = 0; i < core->map_count; i++)
+		room += strlen(core->maps[i].path) + 1;
+	modules->maps = malloc(room + 1);
+	if (!modules->maps)
+		return -ENOMEM;
+	error = add_core_vdso(modules, recorded);
+	for (uint32_t i = 0; i < core->map_count && !error; i++) {
+		struct core_map map = core->maps[i];
+
+		if (map.path[0] != '/')
+			continue;
+		map.path = strcpy(modules->maps + used, map.path);
+		used += strlen(map.path) + 1;
+		strip_deleted(modules->maps + (map.path - modules->maps));
+		error = add_map(modules, recorded, &map);
+	}
 	return error;
 }
 
@@ -189,6 +237,29 @@ int modules_load(struct modules *modules, struct images *images, const struct pr
 	return error;
 }
 
+int modules_load_core(struct modules *modules, struct images *images, struct segment *segment,
+		      const struct core *core, const char *exe)
+{
+	int error = 0;
+
+	memset(modules, 0, sizeof(*modules));
+	modules->images = images;
+	modules->core = core;
+	if (segment)
+		error = load_segment(modules, segment);
+	sort(modules);
+	if (!error)
+		error = load_core(modules);
+	sort(modules);
+	struct module *program = modules_find(modules, core->auxv.phdr);
+
+	if (program)
+		program->file = exe;
+	if (error)
+		modules_done(modules);
+	return error;
+}
+
 void modules_done(struct modules *modules)
 {
 	free(modules->items);
@@ -225,17 +296,23 @@ static uint32_t find_build_id(const char *page, size_t from, size_t to, uint8_t 
 }
 
 /*
- * What the live process really has mapped: the first page of a file nearly always holds its notes.
+ * What the process really has mapped: the first page of a file nearly always holds its notes.
  * Without it a file that was replaced since could pass for the mapped one.
  */
+static bool read_mapped(const struct modules *modules, uint64_t address, void *data, size_t size)
+{
+	if (modules->core)
+		return core_read(modules->core, address, data, size);
+	return modules->pid && !proc_is_recorded(modules->proc) &&
+	       proc_read_memory(modules->proc, modules->pid, address, data, size) == (ssize_t)size;
+}
+
 static void probe_build_id(const struct modules *modules, struct module *module)
 {
 	char page[4096];
 	Elf64_Ehdr header;
 
-	if (!modules->pid || module->map_offset || proc_is_recorded(modules->proc) ||
-	    proc_read_memory(modules->proc, modules->pid, module->map_start, page, sizeof(page)) !=
-		    (ssize_t)sizeof(page))
+	if (module->map_offset || !read_mapped(modules, module->map_start, page, sizeof(page)))
 		return;
 	memcpy(&header, page, sizeof(header));
 	if (memcmp(header.e_ident, ELFMAG, SELFMAG) || header.e_ident[EI_CLASS] != ELFCLASS64)
@@ -260,6 +337,8 @@ struct image *modules_image(const struct modules *modules, struct module *module
 		probe_build_id(modules, module);
 	struct image_request r = {
 		.path = module->path,
+		.file = module->file,
+		.core = modules->core,
 		.build_id = module->build_id,
 		.build_id_size = module->build_id_size,
 		.pid = modules->pid,

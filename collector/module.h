@@ -1,6 +1,6 @@
 /*
  * The modules of one process: which file stands at which addresses. From the segment's table for
- * what was recorded, and from /proc/PID/maps for what lives.
+ * what was recorded, and from /proc/PID/maps for what lives, or a core's list of mapped files.
  */
 #ifndef LOCKJAM_MODULE_H
 #define LOCKJAM_MODULE_H
@@ -16,6 +16,7 @@ struct module {
 	uint64_t bias;               /* address in the process minus address in the file */
 	bool has_bias;               /* else it is known once the image is open */
 	const char *path;
+	const char *file;            /* where the user says that it is; NULL: at its path */
 	uint8_t build_id[IMAGE_BUILD_ID_MAX];
 	uint32_t build_id_size;
 	bool is_shim;
@@ -26,6 +27,7 @@ struct modules {
 	struct images *images;
 	const struct proc *proc;
 	pid_t pid; /* of a live process, 0 otherwise */
+	const struct core *core; /* of a process in a core, NULL otherwise */
 	struct module *items; /* by start, not overlapping */
 	uint32_t count, room;
 	char *maps; /* holds paths */
@@ -34,6 +36,9 @@ struct modules {
 /* segment may be NULL, pid 0. What cannot be read is simply not there. 0 or -ENOMEM. */
 int modules_load(struct modules *modules, struct images *images, const struct proc *proc,
 		 struct segment *segment, pid_t pid);
+/* The same of a core's process; exe: the file of its program, NULL: where it was. */
+int modules_load_core(struct modules *modules, struct images *images, struct segment *segment,
+		      const struct core *core, const char *exe);
 void modules_done(struct modules *modules);
 
 /* The module that covers an address, or NULL. */

@@ -121,12 +121,12 @@ static int mark_target(struct gather *g, const struct collect_target *t, bool *i
 			model_note(g->m, "nobody is seen to hold or to wait for a lock on %s", t->name);
 		return 0;
 	}
-	if (!mark_processes(g, t) && (g->options->dir || !add_processes(g, t)))
+	if (!mark_processes(g, t) && (gather_is_saved(g) || !add_processes(g, t)))
 		return collect_fail(error, -ENOENT, object,
-				    g->options->dir ? "no such process in this session"
+				    gather_is_saved(g) ? "no such process in this session"
 						    : "no such process",
-				    g->options->dir ? "give no target to see all" : "");
-	if (t->pid > 0 && !g->options->dir && is_hidden(g, t->pid))
+				    gather_is_saved(g) ? "give no target to see all" : "");
+	if (t->pid > 0 && !gather_is_saved(g) && is_hidden(g, t->pid))
 		return collect_fail(error, -EACCES, object, "this process may not be looked at",
 				    "run as root or as its user");
 	return 0;

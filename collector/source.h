@@ -29,6 +29,8 @@ struct gather {
 	struct index resources;    /* ino -> m->resources */
 	struct tombstone *tombstones;
 	uint32_t tombstone_count, tombstone_room;
+	struct core *core;         /* NULL without one; its paths and segments point into it */
+	uint32_t core_process;     /* of the core, into m->processes */
 	uint64_t bytes_read;       /* of segments: bounded as a whole */
 	uint64_t last_ns;          /* the latest time in any record */
 	uint64_t last_real_ns;     /* the same moment on CLOCK_REALTIME, by that record's header */
@@ -40,7 +42,13 @@ struct source {
 	int (*collect)(struct gather *g, struct collect_error *error);
 };
 
-extern const struct source source_segments, source_locks, source_tasks;
+extern const struct source source_core, source_segments, source_locks, source_tasks;
+
+/* What is collected is a saved session or a core, not the running system. */
+static inline bool gather_is_saved(const struct gather *g)
+{
+	return g->options->dir || g->options->core;
+}
 
 /* Fills *error; returns `code`. */
 int collect_fail(struct collect_error *error, int code, const char *object, const char *cause,
@@ -48,7 +56,8 @@ int collect_fail(struct collect_error *error, int code, const char *object, cons
 
 /* --- gather.c -------------------------------------------------------------------------------- */
 
-void gather_done(struct gather *g); /* frees its own; not the model, not the segments */
+/* Frees its own, the core with it; not the model, not the segments. */
+void gather_done(struct gather *g);
 
 /* The resource (dev as stat gives it), added if it is new; a path is taken if none was known. */
 uint32_t gather_resource(struct gather *g, uint64_t dev, uint64_t ino, const char *path);

@@ -77,7 +77,7 @@ static int merge(struct gather *g, struct kernel_locks *k)
 static int collect(struct gather *g, struct collect_error *error)
 {
 	struct kernel_locks k = {0};
-	bool is_saved = g->options->dir;
+	bool is_saved = gather_is_saved(g);
 	int r = -ENOENT;
 
 	merge_images(g);

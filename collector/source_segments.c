@@ -86,7 +86,9 @@ static enum process_state find_state(const struct gather *g, const struct segmen
 		return PROCESS_EXECED;
 	if (is_alive && h->start_time)
 		return PROCESS_LIVE;
-	if (!g->options->is_offline && is_running(g->proc, h->pid, h->start_time, h->created_mono_ns))
+	/* A core is of a moment that is over. */
+	if (!g->options->is_offline && !g->options->core &&
+	    is_running(g->proc, h->pid, h->start_time, h->created_mono_ns))
 		return PROCESS_LIVE;
 	return h->state == SEG_EXITED ? PROCESS_EXITED : PROCESS_KILLED;
 }
@@ -185,6 +187,17 @@ static void read_candidate(void *data, uint32_t item)
 	load_or_close(d, c);
 }
 
+/* The core's process has been added already, with what the core knows of it. */
+static bool is_in_core(const struct gather *g, const struct segment *s)
+{
+	const struct segment *known = g->core && g->core_process < g->segment_room
+					      ? g->segments[g->core_process]
+					      : NULL;
+	const struct seg_header *a = known ? segment_header(known) : NULL, *b = segment_header(s);
+
+	return a && a->pid == b->pid && a->start_time == b->start_time && a->image == b->image;
+}
+
 /* Takes c->s into the model, or says why there is none. */
 static void add_candidate(struct directory *d, struct candidate *c)
 {
@@ -201,7 +214,7 @@ static void add_candidate(struct directory *d, struct candidate *c)
 		return;
 	struct segment_origin origin = {.path = path, .state = c->state};
 
-	if (segment_model_add(g, c->s, &origin) == MODEL_NONE)
+	if (is_in_core(g, c->s) || segment_model_add(g, c->s, &origin) == MODEL_NONE)
 		segment_close(c->s);
 }
 
@@ -319,6 +332,8 @@ static int collect(struct gather *g, struct collect_error *error)
 {
 	if (g->options->dir)
 		return collect_saved(g, g->options->dir, error);
+	if (g->options->core)
+		return 0;
 	char **paths;
 	ssize_t count = session_list(&paths);
 

@@ -3,12 +3,14 @@
 #include "collector/stack.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "collector/arch.h"
 #include "collector/argument_stack.h"
+#include "collector/core.h"
 #include "collector/image.h"
 #include "collector/module.h"
 #include "collector/stack_live.h"
@@ -16,6 +18,7 @@
 #include "collector/unwind.h"
 
 #define START_FRAMES 3 /* _start and two of libc, outside main() */
+#define FILE_NOTES_MAX 8
 #define UNWINDERS_KEPT 16 /* each is some 100 KiB */
 
 struct process_stacks {
@@ -35,6 +38,9 @@ struct stacks {
 	uint32_t process_count;
 	uint64_t clock;
 	uint32_t unwinder_count;
+	const struct core *core; /* of core_process; NULL without one */
+	uint32_t core_process;
+	const char *core_exe;
 };
 
 struct stacks *stacks_new(struct model *m, const struct proc *proc, struct segment *const *segments,
@@ -78,6 +84,13 @@ void stacks_free(struct stacks *s)
 	free(s);
 }
 
+void stacks_set_core(struct stacks *s, uint32_t process, const struct core *core, const char *exe)
+{
+	s->core = core;
+	s->core_process = process;
+	s->core_exe = exe;
+}
+
 struct model *stacks_model(struct stacks *s)
 {
 	return s->m;
@@ -94,13 +107,18 @@ static struct process_stacks *load_process(struct stacks *s, uint32_t process)
 {
 	const struct model_process *p = &s->m->processes.items[process];
 	struct process_stacks *ps = calloc(1, sizeof(*ps));
+	struct segment *segment = segment_of(s, process);
+	int error = -ENOMEM;
 
-	if (ps && modules_load(&ps->modules, s->images, s->proc, segment_of(s, process),
-			       p->state == PROCESS_LIVE ? p->pid : 0)) {
-		free(ps);
-		return NULL;
-	}
-	return ps;
+	if (ps && s->core && process == s->core_process)
+		error = modules_load_core(&ps->modules, s->images, segment, s->core, s->core_exe);
+	else if (ps)
+		error = modules_load(&ps->modules, s->images, s->proc, segment,
+				     p->state == PROCESS_LIVE ? p->pid : 0);
+	if (!error)
+		return ps;
+	free(ps);
+	return NULL;
 }
 
 /* NULL if memory is out. */
@@ -148,6 +166,19 @@ static struct unwinder *get_unwinder(struct stacks *s, struct process_stacks *ps
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
+/* Garbage would pass for a signal: whoever handles it without SA_SIGINFO has no siginfo there. */
+static int signal_of(const struct unwind_frame *raw, const struct unwind_start *start)
+{
+	int info[4]; /* si_signo, si_errno, si_code, padding */
+
+	if (!(raw->known & (UINT64_C(1) << ARCH_SP)) ||
+	    !start->read(start->context, arch_siginfo_address(raw->regs[ARCH_SP]), info, sizeof(info)))
+		return 0;
+	bool is_code = info[2] >= SI_ASYNCNL && info[2] <= SI_KERNEL;
+
+	return info[0] > 0 && info[0] < _NSIG && !info[1] && is_code && !info[3] ? info[0] : 0;
+}
+
 /* A new frame at the end of the stack that is being resolved; NULL: no more. */
 static struct model_frame *add_frame(struct stacks *s, uint32_t stack, enum frame_kind kind)
 {
@@ -189,6 +220,8 @@ static bool add_named(struct stacks *s, uint32_t stack, const struct process_sta
 			return false;
 		f->pc = i == 0 ? raw->pc : 0;
 		f->module = path;
+		if (raw->is_signal && arguments)
+			f->signo = signal_of(raw, arguments->start);
 		if (!symbol)
 			continue;
 		f->function = symbol->parts[i].function;
@@ -252,7 +285,7 @@ static int unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind
 	return 0;
 }
 
-/* --- the three origins ------------------------------------------------------------------------ */
+/* --- the origins ------------------------------------------------------------------------ */
 
 static int fail(struct stacks *s, uint32_t stack, int error, const char *reason)
 {
@@ -363,12 +396,31 @@ static int resolve_thread(struct stacks *s, uint32_t stack)
 	return error;
 }
 
+static bool read_core(void *context, uint64_t address, void *data, size_t size)
+{
+	return core_read(context, address, data, size);
+}
+
+static int resolve_core(struct stacks *s, uint32_t stack)
+{
+	uint32_t thread = s->m->stacks.items[stack].raw;
+	struct unwind_start start = { .known = ARCH_ALL_REGS,
+				      .read = read_core,
+				      .context = (void *)s->core };
+
+	if (!s->core || thread >= s->core->thread_count)
+		return fail(s, stack, -ENOENT, "its core is not there");
+	memcpy(start.regs, s->core->threads[thread].regs, sizeof(start.regs));
+	return unwind_and_name(s, stack, &start, false);
+}
+
 int stacks_resolve(struct stacks *s, uint32_t stack)
 {
 	static int (*const resolvers[])(struct stacks *s, uint32_t stack) = {
 		[STACK_PCS] = resolve_pcs,
 		[STACK_SLICE] = resolve_slice,
 		[STACK_THREAD] = resolve_thread,
+		[STACK_CORE] = resolve_core,
 	};
 	struct model_stack *st = &s->m->stacks.items[stack];
 
@@ -387,6 +439,10 @@ uint32_t stacks_thread(struct stacks *s, uint32_t thread)
 {
 	uint32_t process = s->m->threads.items[thread].process;
 
+	if (s->m->threads.items[thread].stack != MODEL_NONE) {
+		stacks_resolve(s, s->m->threads.items[thread].stack);
+		return s->m->threads.items[thread].stack;
+	}
 	if (s->m->processes.items[process].state != PROCESS_LIVE)
 		return MODEL_NONE;
 	uint32_t stack = model_add_stack(s->m);
@@ -423,4 +479,35 @@ void stacks_name_handler(struct stacks *s, uint32_t handler)
 	h->function = part->function;
 	h->file = part->file;
 	h->line = part->line;
+}
+
+/* Data files are mapped, too: nobody misses names in them. */
+static bool has_code(const struct core *core, const struct module *module)
+{
+	for (uint32_t i = 0; i < core->load_count; i++)
+		if (core->loads[i].is_code && core->loads[i].start >= module->start &&
+		    core->loads[i].end <= module->end)
+			return true;
+	return false;
+}
+
+void stacks_note_files(struct stacks *s)
+{
+	struct process_stacks *ps = s->core ? get_process(s, s->core_process) : NULL;
+	uint32_t more = 0, noted = 0;
+
+	for (uint32_t i = 0; ps && i < ps->modules.count; i++) {
+		const struct module *module = &ps->modules.items[i];
+
+		if (!module->image || !module->image->problem || !has_code(s->core, module))
+			continue;
+		if (noted++ >= FILE_NOTES_MAX)
+			more++;
+		else
+			model_note(s->m, "%s %s (--exe and --sysroot say where its files are)",
+				   module->file ? module->file : module->path,
+				   module->image->problem);
+	}
+	if (more)
+		model_note(s->m, "%u more files of the process are missing or were replaced", more);
 }

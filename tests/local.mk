@@ -11,7 +11,7 @@ AM_TESTS_ENVIRONMENT = \
 
 # --- unit tests: one program, one file per module, one line each in suites.def ----------------
 UNIT_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(CUNIT_CFLAGS) $(JSON_CFLAGS)
-UNIT_LIBS = $(CUNIT_LIBS) $(ELF_LIBS) $(JSON_LIBS) $(DEMANGLE_LIBS)
+UNIT_LIBS = $(CUNIT_LIBS) $(ELF_LIBS) $(UNPACK_LIBS) $(JSON_LIBS) $(DEMANGLE_LIBS)
 if HAVE_CUNIT
 check_PROGRAMS += tests/unit/unit
 TESTS += tests/unit/unit
@@ -164,7 +164,7 @@ EXTRA_DIST += $(FUZZ_CORPUS) tests/fuzz/compact.py
 check_PROGRAMS += tests/fuzz/replay
 TESTS += tests/fuzz/replay
 tests_fuzz_replay_SOURCES = tests/fuzz/fuzz_segment.c tests/fuzz/replay.c
-tests_fuzz_replay_LDADD = collector/libcollector.a $(ELF_LIBS) $(DEMANGLE_LIBS)
+tests_fuzz_replay_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 
 # What the target needs of the collector, built once more with the fuzzer's instrumentation.
 FUZZ_PARTS = tests/fuzz/fuzz_segment.c collector/gather.c collector/graph.c collector/index.c \
