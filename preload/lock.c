@@ -34,10 +34,13 @@ static uint64_t find_ofd(const struct lock_call *call)
 	return ofd;
 }
 
-static bool identify(struct lock_call *call)
+static bool identify(struct lock_call *call, uint64_t now)
 {
 	struct stat st;
 
+	call->resource = descriptor_fresh_resource(call->fd, now);
+	if (call->resource && (call->kind == SEG_LOCK_POSIX || (call->ofd = descriptor_ofd(call->fd))))
+		return true;
 	if (sys_fstat(call->fd, &st) < 0)
 		return false;
 	call->resource = resource_of(&st, call->fd);
@@ -47,7 +50,7 @@ static bool identify(struct lock_call *call)
 		call->ofd = find_ofd(call);
 		descriptor_set_ofd(call->fd, call->ofd);
 	}
-	descriptor_set_resource(call->fd, call->resource);
+	descriptor_set_fresh(call->fd, call->resource, now);
 	return true;
 }
 
@@ -131,17 +134,15 @@ static void forget_stale_wait(void)
 		withdraw(slot, EINTR);
 }
 
-static void begin_wait(struct lock_call *call)
+static void begin_wait(struct lock_call *call, uint64_t now)
 {
 	uint8_t held = lockset_mode_of(call->resource, call->kind, call->ofd, call->range);
 	struct seg_lock *record;
-	uint64_t now;
 
 	call->slot = lockset_new(&record);
 	if (!call->slot)
 		return;
 	fill(call, record);
-	now = shim_now_ns();
 	record->state = SEG_LOCK_WAITING;
 	record->wait_since_ns = now;
 	if (held && held != call->mode)
@@ -173,7 +174,7 @@ static void granted(struct lock_call *call)
 		segment_open_record(&record->seq);
 		record->flags &= (uint8_t)~SEG_LOCK_CONVERT;
 	} else {
-		if (call->blocking || !identify(call))
+		if (call->blocking || !identify(call, now))
 			return;
 		call->slot = lockset_new(&record);
 		if (!call->slot)
@@ -211,7 +212,10 @@ static void release(struct lock_call *call)
 
 	change.undo = &call->undo;
 	lockset_submit(&change);
-	segment_event(SEG_EV_RELEASED, 0, call->kind, call->resource, call->range.start);
+	/* Nobody measures by this time: the clock that ticks with the timer will do. */
+	segment_event_at(shim_coarse_ns(), &(struct segment_event){ SEG_EV_RELEASED, 0, call->kind,
+								    call->resource,
+								    call->range.start });
 }
 
 /*
@@ -221,15 +225,16 @@ static void release(struct lock_call *call)
 static void refused(struct lock_call *call, int error)
 {
 	struct lockset_change change;
+	uint64_t now = shim_now_ns();
 
-	if (!identify(call))
+	if (!identify(call, now))
 		return;
 	if (call->kind == SEG_LOCK_FLOCK && lockset_has_ofd()) {
 		change = change_of(call, LOCKSET_RELEASE);
 		lockset_submit(&change);
 	}
 	change = change_of(call, LOCKSET_REFUSED);
-	change.now_ns = shim_now_ns();
+	change.now_ns = now;
 	change.stack = stack_capture();
 	lockset_submit(&change);
 	segment_event_at(change.now_ns,
@@ -247,6 +252,7 @@ static bool is_refusal(int error)
 bool lock_begin(struct lock_call *call)
 {
 	int saved_errno;
+	uint64_t now;
 
 	if (call->kind == SEG_LOCK_FLOCK)
 		call->range = whole_file;
@@ -262,13 +268,13 @@ bool lock_begin(struct lock_call *call)
 	if (!call->mode) {
 		if (identify_held(call))
 			release(call);
-	} else if (identify(call)) {
+	} else if (now = shim_now_ns(), identify(call, now)) {
 		/* The old mode is gone as soon as flock waits, see refused(). */
 		if (call->kind == SEG_LOCK_FLOCK && lockset_has_ofd() &&
 		    lockset_mode_of(call->resource, call->kind, call->ofd, call->range) ==
 			    3 - call->mode)
 			release(call);
-		begin_wait(call);
+		begin_wait(call, now);
 	}
 	shim_end(saved_errno);
 	return true;

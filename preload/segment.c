@@ -57,6 +57,7 @@ static struct {
 	uint64_t epochs;      /* segments that this process and its ancestors created */
 	struct seg_table tables[SEG_TABLE_IDS];
 	bool grows;
+	_Atomic uint64_t last_ns; /* of the fine clock */
 	_Atomic uint64_t resident[SEGMENT_MAX_PAGES / 64];
 } own;
 
@@ -64,15 +65,31 @@ __thread struct shim_self shim_self;
 
 bool shim_no_counter, shim_sealed;
 
-uint64_t shim_now_ns(void)
+static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec now = { 0 };
 
-	if (real_ready && !shim_no_counter)
-		real_functions.clock_gettime(CLOCK_MONOTONIC, &now);
+	if (real_ready)
+		real_functions.clock_gettime(clock, &now);
 	else
-		sys2(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+		sys2(SYS_clock_gettime, clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t shim_now_ns(void)
+{
+	uint64_t now = read_clock(CLOCK_MONOTONIC);
+
+	atomic_store_explicit(&own.last_ns, now, memory_order_relaxed);
+	return now;
+}
+
+uint64_t shim_coarse_ns(void)
+{
+	uint64_t now = read_clock(CLOCK_MONOTONIC_COARSE);
+	uint64_t last = atomic_load_explicit(&own.last_ns, memory_order_relaxed);
+
+	return now > last ? now : last;
 }
 
 /* --- pages ---------------------------------------------------------------------------------- */

@@ -101,7 +101,8 @@ void segment_limit(enum seg_limit limit);
 uint32_t segment_thread(void); /* index of the calling thread's record */
 
 /* --- clock, ids ---------------------------------------------------------------------------- */
-uint64_t shim_now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t shim_now_ns(void);    /* CLOCK_MONOTONIC */
+uint64_t shim_coarse_ns(void); /* the same up to 4 ms ago, but not before this process's last event */
 
 /* prctl(PR_SET_TSC) made the processor's counter, which libc's clock reads, a fault: ask the kernel. */
 extern bool shim_no_counter __attribute__((visibility("hidden")));
