@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* "lock:\t1: POSIX  ADVISORY  WRITE 123 fe:00:4711 0 EOF" */
-static bool use_fd(const struct proc *proc, pid_t pid, int fd, held_fn *use, void *data)
+bool held_by_fd(const struct proc *proc, pid_t pid, int fd, held_fn *use, void *data)
 {
 	char text[4096];
 	struct kernel_lock held;
@@ -35,7 +35,7 @@ bool held_by_first(const struct proc *proc, pid_t pid, held_fn *use, void *data)
 	/* Three reads by guess are cheaper than a listing, for which the kernel makes an entry of
 	 * every descriptor. */
 	for (int fd = 3; fd < 6; fd++)
-		if (use_fd(proc, pid, fd, use, data))
+		if (held_by_fd(proc, pid, fd, use, data))
 			return true;
 	return false;
 }
@@ -51,7 +51,7 @@ int held_by_process(const struct proc *proc, pid_t pid, held_fn *use, void *data
 	while (standard < count && fds[standard] < 3)
 		standard++;
 	for (ssize_t i = 0; i < count; i++)
-		if (use_fd(proc, pid, fds[(i + standard) % count], use, data))
+		if (held_by_fd(proc, pid, fds[(i + standard) % count], use, data))
 			break;
 	free(fds);
 	return 0;

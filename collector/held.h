@@ -14,6 +14,9 @@ typedef bool held_fn(pid_t pid, int fd, const struct kernel_lock *held, void *da
 /* All descriptors. 0, or negative errno when they may not be seen. */
 int held_by_process(const struct proc *proc, pid_t pid, held_fn *use, void *data);
 
+/* Only this descriptor. Whether `use` ended it. */
+bool held_by_fd(const struct proc *proc, pid_t pid, int fd, held_fn *use, void *data);
+
 /* Only the few that most programs lock, without a listing. Whether `use` ended it. */
 bool held_by_first(const struct proc *proc, pid_t pid, held_fn *use, void *data);
 

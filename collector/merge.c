@@ -204,7 +204,7 @@ static int link_others(struct gather *g)
 	return is_ok ? 0 : -ENOMEM;
 }
 
-int merge_finish(struct gather *g, struct kernel_locks *k)
+int merge_judge(struct gather *g, struct kernel_locks *k)
 {
 	for (uint32_t i = 0; k && i < k->count; i++) {
 		struct kernel_lock *e = &k->items[i];
@@ -212,10 +212,11 @@ int merge_finish(struct gather *g, struct kernel_locks *k)
 		if (e->lock == MODEL_NONE && !e->is_outdated)
 			add_lock(g, e);
 	}
-	int r = judge_records(g, k);
+	return judge_records(g, k);
+}
 
-	if (r)
-		return r;
+int merge_link(struct gather *g, struct kernel_locks *k)
+{
 	if (k)
 		link_queue(g, k);
 	return link_others(g);

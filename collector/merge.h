@@ -3,13 +3,14 @@
  *
  *	merge_images()   of several programs that one process was, only the last holds anything
  *	merge_match()    lines of /proc/locks find their records
- *	(owners.h finds out whose the other lines are)
- *	merge_finish()   the other lines become locks; what the kernel does not confirm becomes stale;
- *	                 who is queued behind whom
+ *	(owners_find() finds out whose the other lines are)
+ *	merge_judge()    the other lines become locks; what the kernel does not confirm becomes stale
+ *	(owners_confirm() asks the processes themselves about that: /proc/locks may skip lines)
+ *	merge_link()     who is queued behind whom
  *
  * Records say HELD only between the grant and the release as the kernel knows them, and they are
- * read before /proc/locks. So a recorded hold that the kernel does not show was released; and a hold
- * that it shows while the record says WAITING was granted in between.
+ * read before /proc/locks. So a recorded hold that the kernel does not show was released, or skipped; and a
+ * hold that it shows while the record says WAITING was granted in between.
  */
 #ifndef LOCKJAM_MERGE_H
 #define LOCKJAM_MERGE_H
@@ -23,7 +24,8 @@ void merge_images(struct gather *g);
 int merge_match(struct gather *g, struct kernel_locks *k);
 
 /* With k NULL the kernel's word could not be had: records stay EVIDENCE_RECORDED. 0 or -ENOMEM. */
-int merge_finish(struct gather *g, struct kernel_locks *k);
+int merge_judge(struct gather *g, struct kernel_locks *k);
+int merge_link(struct gather *g, struct kernel_locks *k);
 
 /* The resource of a line of /proc/locks, added if it is new. */
 uint32_t merge_resource(struct gather *g, const struct kernel_lock *e);

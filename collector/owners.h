@@ -16,9 +16,10 @@
 void owners_find(struct gather *g, struct kernel_locks *k);
 
 /*
- * Waits that were recorded but are not in /proc/locks (some file systems keep their own queue):
- * where the thread still sits in that very call they become EVIDENCE_INFERRED.
+ * Recorded holds and waits that /proc/locks did not show (EVIDENCE_STALE): it skips lines when
+ * others go while it is read, and some file systems keep queues of their own. What the process's
+ * descriptor or its thread's system call shows becomes EVIDENCE_OBSERVED again.
  */
-void owners_confirm_waits(struct gather *g);
+void owners_confirm(struct gather *g);
 
 #endif

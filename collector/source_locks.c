@@ -70,8 +70,18 @@ static int merge(struct gather *g, struct kernel_locks *k)
 	if (g->options->dir)
 		drop_foreign(g, k);
 	owners_find(g, k);
-	owners_confirm_waits(g);
-	return merge_finish(g, k);
+	r = merge_judge(g, k);
+	if (r)
+		return r;
+	owners_confirm(g);
+	return merge_link(g, k);
+}
+
+static int merge_recorded(struct gather *g)
+{
+	int r = merge_judge(g, NULL);
+
+	return r ? r : merge_link(g, NULL);
 }
 
 static int collect(struct gather *g, struct collect_error *error)
@@ -92,7 +102,7 @@ static int collect(struct gather *g, struct collect_error *error)
 	if (k.contradictions)
 		model_note(g->m, "/proc/locks changed while it was read: %u outdated lines left out",
 			   k.contradictions);
-	r = r ? merge_finish(g, NULL) : merge(g, &k);
+	r = r ? merge_recorded(g) : merge(g, &k);
 	kernel_locks_done(&k);
 	return r ? collect_fail(error, r, "memory", strerror(-r), "") : 0;
 }

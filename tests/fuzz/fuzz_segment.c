@@ -72,7 +72,7 @@ static void build_graph(struct gather *g)
 	if (kernel_locks_parse(text, &k))
 		return;
 	merge_images(g);
-	if (!merge_match(g, &k) && !merge_finish(g, &k)) {
+	if (!merge_match(g, &k) && !merge_judge(g, &k) && !merge_link(g, &k)) {
 		check(g->m);
 		if (!graph_build(g->m, &graph))
 			graph_done(&graph);

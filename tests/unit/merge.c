@@ -58,7 +58,8 @@ static void merge(const char *lines)
 	for (uint32_t i = 0; i < k.count; i++)
 		if (k.items[i].lock == MODEL_NONE && k.items[i].pid > 0 && !k.items[i].is_outdated)
 			k.items[i].process = model_find_process(g.m, k.items[i].pid, 0);
-	CU_ASSERT_EQUAL(merge_finish(&g, &k), 0);
+	CU_ASSERT_EQUAL(merge_judge(&g, &k), 0);
+	CU_ASSERT_EQUAL(merge_link(&g, &k), 0);
 }
 
 static const struct model_lock *lock(uint32_t i)
