@@ -211,3 +211,41 @@ TESTS += $(SERVER_TESTS)
 check-servers:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SERVER_TESTS)'
 .PHONY: check-servers
+
+# --- measuring ----------------------------------------------------------------------------------
+MEASURED = tests/bench/crowd tests/bench/pairs
+EXTRA_PROGRAMS = $(MEASURED)
+EXTRA_DIST += tests/bench/bench.py
+bench: all $(MEASURED) $(VICTIMS)
+	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/bench.py $(BENCH)
+.PHONY: bench
+
+# --- variants of make check ---------------------------------------------------------------------
+# Repeats, until the first failure: make check-loop COUNT=100 [TESTS=...].
+COUNT = 100
+check-loop:
+	@i=0; while [ $$i -lt $(COUNT) ]; do \
+		i=$$((i + 1)); echo "check-loop: $$i of $(COUNT)"; \
+		$(MAKE) $(AM_MAKEFLAGS) -s check >check-loop.log 2>&1 || { \
+			grep -E '^(FAIL|ERROR|# )' check-loop.log; \
+			echo "check-loop: round $$i failed, see check-loop.log and test-suite.log"; exit 1; }; \
+	done
+CLEANFILES += check-loop.log
+
+# The collector, the command and the unit tests built with a sanitizer in a tree beside this one.
+# The shim is built as ever: it runs in programs that know nothing of sanitizers.
+SANITIZED_TESTS = tests/unit/unit tests/fuzz/replay tests/e2e/locks.py tests/e2e/handlers.py \
+	tests/e2e/command.py
+check-asan:
+	$(MAKE) $(AM_MAKEFLAGS) check-sanitized SANITIZER=address
+check-ubsan:
+	$(MAKE) $(AM_MAKEFLAGS) check-sanitized SANITIZER=undefined
+check-sanitized:
+	$(MKDIR_P) build-$(SANITIZER)
+	test -f build-$(SANITIZER)/Makefile || (cd build-$(SANITIZER) && \
+		$(abs_top_srcdir)/configure -q CC='$(CC)' CFLAGS='-g -O1')
+	cd build-$(SANITIZER) && $(MAKE) $(AM_MAKEFLAGS) preload/liblockjam.la
+	cd build-$(SANITIZER) && ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+		$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SANITIZED_TESTS)' \
+		CFLAGS='-g -O1 -fsanitize=$(SANITIZER) -fno-sanitize-recover=all -fno-omit-frame-pointer'
+.PHONY: check-loop check-asan check-ubsan check-sanitized

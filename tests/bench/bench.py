@@ -1,0 +1,159 @@
+"""The figures of docs/performance.md: ratios, measured side by side in one run.
+
+Each figure is the median of several rounds; in every round all variants run one after the other,
+so that what else the machine does meets all of them. Usage: make bench [ROUNDS=N]."""
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import proc  # noqa: E402
+from lib.case import Case, LOCKJAM, victim_path, wait_until  # noqa: E402
+
+ROUNDS = int(os.environ.get("ROUNDS", "7"))
+
+
+def medians(variants):
+    """{name: median} of {name: function that returns a figure}, interleaved."""
+    figures = {name: [] for name in variants}
+    for _ in range(ROUNDS):
+        for name, measure in variants.items():
+            figures[name].append(measure())
+    return {name: statistics.median(found) for name, found in figures.items()}
+
+
+def table(title, unit, found, base, budget=""):
+    """Prints the figures and their ratios to one of them."""
+    print(f"\n{title}" + (f" (budget: {budget})" if budget else ""))
+    for name, value in found.items():
+        print(f"  {name:42} {value:12.1f} {unit}  {value / found[base]:8.2f} x")
+    sys.stdout.flush()
+
+
+def number_of(case, argv, shim=None):
+    result = case.run(argv, shim, cwd=case.dir)
+    assert result.returncode == 0, result
+    return float(result.stdout.split()[-1])
+
+
+def under(tool, *options):
+    """The command line of a tool, or None where it is not installed."""
+    return [tool, *options] if shutil.which(tool) else None
+
+
+def bench_malloc(case):
+    pairs = victim_path("pairs", "bench")
+    table("malloc + free", "ns", medians({
+        "without": lambda: number_of(case, [pairs, "malloc", "5000000"]),
+        "lockjam": lambda: number_of(case, [pairs, "malloc", "5000000"], "preload"),
+    }), "without", "1.15 x")
+
+
+def bench_locks(case):
+    pairs = victim_path("pairs", "bench")
+    variants = {
+        "without": lambda: number_of(case, [pairs, "lock", "200000"]),
+        "lockjam": lambda: number_of(case, [pairs, "lock", "200000"], "preload"),
+        "lockjam, under 10 frames": lambda: number_of(case, [pairs, "lock", "200000", "10"], "preload"),
+    }
+    strace = under("strace", "-f", "-o", "/dev/null", "-e", "trace=fcntl,flock")
+    helgrind = under("valgrind", "--tool=helgrind", "--log-file=/dev/null")
+    if strace:
+        variants["strace -f -e trace=fcntl,flock"] = lambda: number_of(
+            case, [*strace, pairs, "lock", "2000"])
+    if helgrind:
+        variants["valgrind --tool=helgrind"] = lambda: number_of(
+            case, [*helgrind, pairs, "lock", "20000"])
+    table("fcntl lock + unlock under 20 frames", "ns", medians(variants), "without", "2.0 x")
+
+
+def inserts(case, shim):
+    """Seconds of 20,000 transactions of one insert."""
+    path = case.path("bench.db")
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        if os.path.exists(path + suffix):
+            os.unlink(path + suffix)
+    script = "PRAGMA synchronous=off;\nCREATE TABLE t(x);\n" + "".join(
+        f"INSERT INTO t VALUES({i});\n" for i in range(20000))
+    start = time.monotonic()
+    result = case.run(["sqlite3", path], shim, input=script, stdin=None)
+    assert result.returncode == 0, result.stderr
+    return (time.monotonic() - start) * 1000
+
+
+def bench_sqlite(case):
+    if not shutil.which("sqlite3"):
+        return
+    found = medians({"without": lambda: inserts(case, None),
+                     "lockjam": lambda: inserts(case, "preload")})
+    table("sqlite3, 20,000 transactions of one insert", "ms", found, "without")
+    print(f"  throughput: {found['without'] / found['lockjam']:.3f} of without (budget: 0.97)")
+
+
+def resident(path):
+    return os.stat(path).st_blocks * 512
+
+
+def bench_memory(case):
+    """Resident bytes of a segment: what it has written pages of, on a tmpfs."""
+    print("\nresident bytes of a segment (budget: 65536)")
+    for name, victim in (("one lock", "alone-posix"), ("a handler, no finding", "handler-safe"),
+                         ("a finding with its stack", "heap-single"),
+                         ("8 ranges", "ranges-posix")):
+        process = case.victim(victim, shim="preload")
+        path, = [n for n in os.listdir(case.session) if n.startswith(f"{process.pid}-")]
+        print(f"  {name:42} {resident(os.path.join(case.session, path)):12}")
+        process.kill_all()
+    before = set(os.listdir(case.session))
+    inserts(case, "preload")
+    for name in set(os.listdir(case.session)) - before:
+        print(f"  {'sqlite3 after 20,000 transactions':42} "
+              f"{resident(os.path.join(case.session, name)):12}")
+
+
+def milliseconds(argv):
+    start = time.monotonic()
+    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return (time.monotonic() - start) * 1000
+
+
+def bench_graph(case, count=1000):
+    crowd = case.start([victim_path("crowd", "bench"), str(count)], "preload").await_ready()
+    wait_until(lambda: sum(lock.depth > 0 for lock in proc.locks()) >= count, "all to wait", 60)
+
+    def read_locks():
+        start = time.monotonic()
+        proc.read("locks")
+        return (time.monotonic() - start) * 1000
+
+    table(f"{count} holders and {count} waiters in {2 * count} processes", "ms", medians({
+        "lslocks": lambda: milliseconds(["lslocks"]),
+        "lslocks --json": lambda: milliseconds(["lslocks", "--json"]),
+        "lockjam graph": lambda: milliseconds([LOCKJAM, "graph", "-o", case.session]),
+        "lockjam graph --format=json": lambda: milliseconds(
+            [LOCKJAM, "graph", "-o", case.session, "--format", "json"]),
+        "lockjam graph of the running system": lambda: milliseconds([LOCKJAM, "graph"]),
+        "reading /proc/locks": read_locks,
+    }), "lslocks", "0.33 x")
+    crowd.process.kill()
+
+
+def main():
+    subjects = [bench_malloc, bench_locks, bench_sqlite, bench_memory, bench_graph]
+    for subject in subjects:
+        if len(sys.argv) > 1 and subject.__name__[6:] not in sys.argv[1:]:
+            continue
+        case = Case()
+        try:
+            subject(case)
+        finally:
+            case.close()
+
+
+if __name__ == "__main__":
+    print(f"median of {ROUNDS} rounds, all variants in each; "
+          f"{os.cpu_count()} processors, Linux {os.uname().release}")
+    main()
