@@ -24,8 +24,7 @@ static const struct {
 	enum seg_limit limit;
 	const char *text;
 } limit_texts[] = {
-	{SEG_LIMIT_NO_UNWINDER, "no stacks were recorded: libunwind could not be loaded"},
-	{SEG_LIMIT_FORK_UNWIND, "no stacks were recorded after a fork that interrupted the unwinder"},
+	{SEG_LIMIT_NO_UNWINDER, "no stacks were recorded: libc is older than 2.35"},
 	{SEG_LIMIT_NO_DIR, "could reach no session directory: its record ends with the process"},
 	{SEG_LIMIT_CARRY, "the record of the program before exec could not be read"},
 	{SEG_LIMIT_NO_PROC, "ran without /proc: paths of its files are unknown"},

@@ -68,7 +68,7 @@ endif
 preload_liblockjam_la_CPPFLAGS = $(AM_CPPFLAGS) -D_GNU_SOURCE
 # Without frame pointers: a thread blocked below a wrapper is unwound from its sp and pc alone, and a
 # frame that is found by rbp, which nobody knows then, would end the backtrace.
-preload_liblockjam_la_CFLAGS = $(AM_CFLAGS) $(UNWIND_CFLAGS) -O2 -fvisibility=hidden -fno-plt \
+preload_liblockjam_la_CFLAGS = $(AM_CFLAGS) -O2 -fvisibility=hidden -fno-plt \
 	-fomit-frame-pointer -ftls-model=initial-exec
 preload_liblockjam_la_LDFLAGS = -module -avoid-version -shared -no-undefined \
 	-Wl,-z,now -Wl,-z,nodelete -Wl,--version-script=preload/liblockjam.map

@@ -9,6 +9,7 @@
 #include "preload/lockset.h"
 #include "preload/module.h"
 #include "preload/process.h"
+#include "preload/real.h"
 #include "preload/shim.h"
 #include "preload/sys.h"
 
@@ -54,6 +55,8 @@ void process_init(void)
 	if (!shim_begin(&saved_errno))
 		return;
 	carry_over();
+	if (!real()->_dl_find_object)
+		segment_limit(SEG_LIMIT_NO_UNWINDER);
 	segment_event(SEG_EV_START, 0, 0, segment_get()->image, 0);
 	module_init();
 	shim_end(saved_errno);

@@ -34,8 +34,6 @@ struct shim_self {
 	int32_t tid;
 	uint32_t depth;           /* > 0: inside the shim's own code; see shim_begin() */
 	uint32_t in_vfork;        /* 1 in a vfork child, which shares our memory and records nothing */
-	uint32_t in_unwind;       /* 1 while libunwind walks: a handler must not enter it again */
-	uint32_t reserved;
 	void *inheritance;        /* inherit.h: between the fork's two sides, what the child shares */
 	uint64_t stack_low, stack_high; /* unwind.c: a part of the stack that is known to be there */
 };

@@ -43,7 +43,6 @@ struct shim_frame {
 	bool logged;                 /* the delivery is in the event ring, so the return will be */
 	int errno_before;
 	uint32_t depth;              /* shim_self.depth of the interrupted code */
-	uint32_t in_unwind;          /* likewise */
 	uint32_t nesting;            /* 1 = interrupted no other handler */
 	uint32_t finding;            /* whose call is running in this handler, see seg_thread */
 	uint64_t call_since_ns;

@@ -11,7 +11,7 @@
 #include "preload/sys.h"
 #include "preload/unwind.h"
 
-#define HASH_SLOTS 8192 /* a power of two, twice the stacks */
+#define HASH_SLOTS 2048 /* a power of two; what finds no slot is recorded twice */
 #define MAX_PROBES 16
 
 static struct {

@@ -109,8 +109,6 @@ static void abandon(struct shim_frame *frame)
 	const struct shim_frame *outer = frame->prev;
 
 	shim_self.depth -= frame->depth - (outer ? outer->depth : 0);
-	if (frame->in_unwind && !(outer && outer->in_unwind))
-		shim_self.in_unwind = 0;
 	release(frame);
 }
 
@@ -189,7 +187,6 @@ __attribute__((noinline)) static struct shim_frame *push(const struct dispositio
 	frame->interrupted_pc = arch_context_pc(context);
 	find_stacks(frame, context);
 	frame->depth = shim_self.depth;
-	frame->in_unwind = shim_self.in_unwind;
 	frame->tid = shim_self.tid;
 	frame->finding = 0;
 	frame->record = 0;

@@ -17,7 +17,7 @@
 #include "preload/sys.h"
 #include "preload/unwind.h"
 
-#define CACHE_SLOTS 4096 /* a power of two */
+#define CACHE_SLOTS 1024 /* a power of two */
 #define PAGE UINT64_C(4096)
 #define MAX_FRAME (UINT64_C(64) << 20) /* a larger one is an error in the tables */
 

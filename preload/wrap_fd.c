@@ -4,6 +4,7 @@
  * Usually there are none: then all this costs is a test.
  */
 #include <errno.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -21,13 +22,20 @@ static void closing(int fd)
 		lock_close(fd);
 }
 
-/* Above the highest descriptor that was noted POSIX locks can still hang on any. */
+/*
+ * POSIX locks go with any descriptor of their file, also with one that was never noted. Above
+ * FEW_DESCRIPTORS only those that were noted are looked at: who closes all up to the limit must not wait.
+ */
+#define FEW_DESCRIPTORS 1024
+
 static void closing_range(unsigned int first, unsigned int last)
 {
 	unsigned int limit = (unsigned int)descriptor_limit();
 
-	if (last >= limit && !limit)
+	if (!limit)
 		return;
+	if (lockset_has_posix() && limit < FEW_DESCRIPTORS)
+		limit = FEW_DESCRIPTORS;
 	if (last >= limit)
 		last = limit - 1;
 	for (unsigned int fd = first; fd <= last; fd++)
@@ -46,7 +54,8 @@ SHIM_EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 		errno = ENOSYS;
 		return -1;
 	}
-	if (first <= last && flags == 0)
+	if (first <= last && !(flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) &&
+	    !(flags & CLOSE_RANGE_CLOEXEC))
 		closing_range(first, last);
 	return real()->close_range(first, last, flags);
 }
