@@ -71,7 +71,7 @@ static void put_frame(const struct view *v, const struct model_frame *f)
 	text_put(v->out, f->function ? f->function : "??");
 	fputs(" (", v->out);
 	if (f->arguments)
-		text_put(v->out, f->arguments);
+		text_put_value(v->out, f->arguments);
 	fputc(')', v->out);
 	if (f->file) {
 		fputs(" at ", v->out);

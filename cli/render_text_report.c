@@ -75,6 +75,28 @@ static void put_when(const struct view *v, const struct model_finding *f)
 	fputc('\n', v->out);
 }
 
+/* A warning's sites look much alike: the first one stands for them. */
+static void put_stacks(struct view *v, const struct model_finding *f)
+{
+	uint32_t shown = 0, left_out = 0;
+
+	for (uint32_t i = 0; i < FINDING_STACKS && i < f->stack_count; i++) {
+		if (f->stacks[i].stack == MODEL_NONE)
+			continue;
+		if (shown > 0 && f->severity != SEVERITY_ERROR && !v->show_all) {
+			left_out++;
+			continue;
+		}
+		shown++;
+		fputs("   ", v->out);
+		text_put(v->out, f->stacks[i].label ? f->stacks[i].label : "stack");
+		fputs(":\n", v->out);
+		text_frames(v, f->stacks[i].stack, 4);
+	}
+	if (left_out)
+		fprintf(v->out, "   and %u more stacks (--all shows them)\n", left_out);
+}
+
 static void put_finding(struct view *v, uint32_t index)
 {
 	/* A copy: resolving stacks may move the model's arrays. */
@@ -90,14 +112,7 @@ static void put_finding(struct view *v, uint32_t index)
 	put_line(v, "meaning: ", info->explanation);
 	put_line(v, "how we know: ", f.evidence);
 	put_line(v, "what to do: ", info->advice);
-	for (uint32_t i = 0; i < FINDING_STACKS && i < f.stack_count; i++) {
-		if (!view_resolve(v, f.stacks[i].stack) && f.stacks[i].stack == MODEL_NONE)
-			continue;
-		fputs("   ", v->out);
-		text_put(v->out, f.stacks[i].label ? f.stacks[i].label : "stack");
-		fputs(":\n", v->out);
-		text_frames(v, f.stacks[i].stack, 4);
-	}
+	put_stacks(v, &f);
 }
 
 void text_findings(struct view *v)

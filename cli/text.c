@@ -39,10 +39,9 @@ static bool is_control(const char *s, int length)
 	return u[0] < 0x20 || u[0] == 0x7f || (length == 2 && u[0] == 0xc2 && u[1] < 0xa0);
 }
 
-void text_put(FILE *f, const char *s)
+/* Characters of `named` become a backslash and the letter that stands for them. */
+static void put_escaped(FILE *f, const char *s, const char *named, const char *letters)
 {
-	static const char named[] = "\\\n\t\r", letters[] = "\\ntr";
-
 	while (*s) {
 		int length = text_utf8_length(s);
 		const char *name = strchr(named, *s);
@@ -61,6 +60,16 @@ void text_put(FILE *f, const char *s)
 			s += length;
 		}
 	}
+}
+
+void text_put(FILE *f, const char *s)
+{
+	put_escaped(f, s, "\\\n\t\r", "\\ntr");
+}
+
+void text_put_value(FILE *f, const char *s)
+{
+	put_escaped(f, s, "\n\t\r", "ntr");
 }
 
 const char *text_duration(char buffer[TEXT_SIZE], uint64_t ns)

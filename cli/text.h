@@ -17,6 +17,8 @@
  * \ooo (octal).
  */
 void text_put(FILE *f, const char *s);
+/* The same for values of C, which have their own escapes: a backslash stays one. */
+void text_put_value(FILE *f, const char *s);
 
 /* Length of the UTF-8 sequence at s, 0 if there is no valid one (or at the end). */
 int text_utf8_length(const char *s);

@@ -93,9 +93,11 @@ static __attribute__((noinline)) void index_rewrite(struct index_state *state)
 
 static __attribute__((noinline)) size_t index_tell_expunged(const struct index_state *state)
 {
+	static const char text[] = "* 1 EXPUNGE\r\n";
 	char *line = mem_get(2048);
-	size_t length = snprintf(line, 2048, "* %u EXISTS\r\n", state->exists);
+	size_t length = state->exists ? sizeof(text) - 1 : 0;
 
+	memcpy(line, text, length);
 	free(line);
 	return length;
 }
