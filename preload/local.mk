@@ -19,6 +19,9 @@ preload_liblockjam_la_SOURCES = \
 	preload/lock.h \
 	preload/lockset.c \
 	preload/lockset.h \
+	preload/lockset_list.c \
+	preload/lockset_list.h \
+	preload/lockset_queue.c \
 	preload/lookup.c \
 	preload/lookup.h \
 	preload/module.c \
