@@ -113,7 +113,7 @@ endif
 # --- arguments of frames, beside gdb's ------------------------------------------------------------
 check_PROGRAMS += tests/arguments/frames
 tests_arguments_frames_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
-tests_arguments_frames_LDADD = collector/libcollector.a $(ELF_LIBS) $(DEMANGLE_LIBS)
+tests_arguments_frames_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 # Compiled by the test, at every level of optimisation.
 EXTRA_DIST += tests/arguments/calls.c tests/arguments/objects.cc tests/arguments/values.c
 
