@@ -109,7 +109,7 @@ void argument_print(const struct argument_source *source, const struct argument_
 		    Dwarf_Die *instance, Dwarf_Die *function, char *text, size_t size)
 {
 	/* Room for MORE is kept back until the end. */
-	struct argument_text t = { .text = text, .size = size - sizeof(MORE) };
+	struct argument_text t = {.text = text, .size = size - sizeof(MORE)};
 	unsigned steps = ARGUMENT_STEPS;
 	bool is_inlined = dwarf_tag(instance) == DW_TAG_inlined_subroutine;
 	struct parameters parameters;
@@ -117,8 +117,7 @@ void argument_print(const struct argument_source *source, const struct argument_
 	size_t end = 0;
 
 	text[0] = '\0';
-	if (size <= 2 * sizeof(MORE) ||
-	    argument_view_init(&view, source, frame, function, &steps))
+	if (size <= 2 * sizeof(MORE) || argument_view_init(&view, source, frame, function, &steps))
 		return;
 	collect_all(&parameters, instance);
 	for (unsigned i = 0; i < parameters.count && !t.is_full; i++) {

@@ -1,10 +1,10 @@
 /*
  * The values of a frame's arguments, as gdb prints them in a backtrace: "size=32, flags=(A | B)".
  *
- * Where a value is, DWARF says; it is read from the frame's registers and the memory that the caller
- * supplies, so a thread that runs, a recorded slice of a stack and a core are all the same. Nothing
- * here unwinds, stops or calls a target. Debug information and memory are untrusted: depth, steps and
- * lengths are bounded, control characters of strings are escaped.
+ * Where a value is, DWARF says; it is read from the frame's registers and the memory that the
+ * caller supplies, so a thread that runs, a recorded slice of a stack and a core are all the same.
+ * Nothing here unwinds, stops or calls a target. Debug information and memory are untrusted: depth,
+ * steps and lengths are bounded, control characters of strings are escaped.
  *
  * As gdb's defaults (`print frame-arguments scalars`) with these differences: structs, unions and
  * arrays are `{...}` instead of `...`; references to them show their address, `@0x7ffc01`; a value
@@ -28,8 +28,8 @@ struct argument_frame {
 			* return address, the call stands before it */
 	const uint64_t *registers; /* by DWARF number */
 	uint64_t known;            /* bit n: registers[n] has a value */
-	uint64_t lost; /* bit n: if not known, then nobody can know it: calls do not keep it */
-	uint32_t index;            /* for the callbacks */
+	uint64_t lost;  /* bit n: if not known, then nobody can know it: calls do not keep it */
+	uint32_t index; /* for the callbacks */
 };
 
 /* What stands at an address. */

@@ -70,7 +70,8 @@ static bool find_site(struct site_search *s, Dwarf_Die *parent, unsigned depth, 
 	return false;
 }
 
-/* --- does the call lead here? ------------------------------------------------------------------ */
+/* --- does the call lead here? ------------------------------------------------------------------
+ */
 
 static bool site_origin(Dwarf_Die *site, Dwarf_Die *origin)
 {
@@ -104,7 +105,7 @@ static bool target_is(struct argument_view *caller, Dwarf_Die *site, Dwarf_Die *
 		      Dwarf_Addr callee_bias)
 {
 	struct expression_env env = argument_env(caller);
-	struct expression_value target;
+	struct number target;
 	Dwarf_Attribute attr;
 	Dwarf_Addr entry;
 	Dwarf_Op *ops;
@@ -144,7 +145,7 @@ static bool may_tail_call(struct site_search *s, Dwarf_Die *parent, Dwarf_Die *s
 
 static bool leads_here(struct argument_view *v, struct argument_view *caller, Dwarf_Die *site)
 {
-	struct site_search search = { .budget = ARGUMENT_DIES };
+	struct site_search search = {.budget = ARGUMENT_DIES};
 	Dwarf_Die origin;
 
 	if (site_origin(site, &origin)) {
@@ -160,7 +161,7 @@ static bool leads_here(struct argument_view *v, struct argument_view *caller, Dw
 static int find_caller(struct argument_view *v, struct argument_frame *frame,
 		       struct argument_view *caller, Dwarf_Die *site)
 {
-	struct site_search search = { .budget = ARGUMENT_DIES };
+	struct site_search search = {.budget = ARGUMENT_DIES};
 
 	if (v->depth >= ARGUMENT_DEPTH ||
 	    !v->source->find_caller(v->source->context, v->frame, frame) ||
@@ -173,7 +174,8 @@ static int find_caller(struct argument_view *v, struct argument_frame *frame,
 	return 0;
 }
 
-/* --- parameters -------------------------------------------------------------------------------- */
+/* --- parameters --------------------------------------------------------------------------------
+ */
 
 /* Which parameter of a call site is meant: what was passed in a register, what that register
  * pointed to, or what became of a parameter of the source. */
@@ -204,8 +206,8 @@ static bool matches(Dwarf_Die *child, const struct site_key *key)
 		return false;
 	if (key->parameter)
 		return is_parameter_of(child, key->parameter);
-	if (!dwarf_attr(child, DW_AT_location, &attr) ||
-	    dwarf_getlocation(&attr, &ops, &count) || count != 1)
+	if (!dwarf_attr(child, DW_AT_location, &attr) || dwarf_getlocation(&attr, &ops, &count) ||
+	    count != 1)
 		return false;
 	if (ops[0].atom == DW_OP_regx)
 		return ops[0].number == key->reg;
@@ -221,8 +223,7 @@ static bool value_attribute(Dwarf_Die *parameter, bool is_memory, Dwarf_Attribut
 	       dwarf_attr(parameter, DW_AT_GNU_call_site_value, attr);
 }
 
-static int compute_passed(struct argument_view *caller, Dwarf_Attribute *attr,
-			  struct expression_value *value)
+static int compute_passed(struct argument_view *caller, Dwarf_Attribute *attr, struct number *value)
 {
 	struct expression_env env = argument_env(caller);
 	Dwarf_Op *ops;
@@ -234,8 +235,7 @@ static int compute_passed(struct argument_view *caller, Dwarf_Attribute *attr,
 	return error && error != -ENXIO ? -ENODATA : error;
 }
 
-static int passed_value(struct argument_view *v, const struct site_key *key,
-			struct expression_value *value)
+static int passed_value(struct argument_view *v, const struct site_key *key, struct number *value)
 {
 	struct argument_view caller;
 	struct argument_frame frame;
@@ -271,9 +271,9 @@ static bool key_of(const Dwarf_Op *ops, size_t count, struct site_key *key)
 	return true;
 }
 
-int argument_entry_value(struct argument_view *v, const Dwarf_Op *op, struct expression_value *value)
+int argument_entry_value(struct argument_view *v, const Dwarf_Op *op, struct number *value)
 {
-	struct site_key key = { 0 };
+	struct site_key key = {0};
 	Dwarf_Attribute attr;
 	Dwarf_Die die;
 	Dwarf_Op *ops;
@@ -284,8 +284,8 @@ int argument_entry_value(struct argument_view *v, const Dwarf_Op *op, struct exp
 		return dwarf_getlocation_die(&v->attr, op, &die) ? -ENODATA
 								 : passed_value(v, &key, value);
 	}
-	if (dwarf_getlocation_attr(&v->attr, op, &attr) ||
-	    dwarf_getlocation(&attr, &ops, &count) || !key_of(ops, count, &key))
+	if (dwarf_getlocation_attr(&v->attr, op, &attr) || dwarf_getlocation(&attr, &ops, &count) ||
+	    !key_of(ops, count, &key))
 		return -ENODATA;
 	return passed_value(v, &key, value);
 }
@@ -293,18 +293,18 @@ int argument_entry_value(struct argument_view *v, const Dwarf_Op *op, struct exp
 enum fetch argument_fetch_entry(struct argument_view *v, Dwarf_Die *die, unsigned size,
 				struct argument_value *value)
 {
-	struct expression_value passed;
+	struct number passed;
 	Dwarf_Addr lookup = v->lookup, entry;
 	Dwarf_Attribute attr;
-	struct site_key key = { 0 };
+	struct site_key key = {0};
 	Dwarf_Op *ops;
 	size_t count;
 	int error;
 
 	memset(value, 0, sizeof(*value));
 	value->size = size;
-	if (size == 0 || size > sizeof(passed.bits) ||
-	    !dwarf_attr(die, DW_AT_location, &attr) || dwarf_entrypc(&v->function, &entry))
+	if (size == 0 || size > sizeof(passed.bits) || !dwarf_attr(die, DW_AT_location, &attr) ||
+	    dwarf_entrypc(&v->function, &entry))
 		return FETCH_OPTIMIZED_OUT;
 	v->lookup = entry;
 	error = argument_decode(v, &attr, &ops, &count);

@@ -14,22 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/argument_number.h"
+
 #define EXPRESSION_STACK 64
 #define EXPRESSION_PIECES 16
-
-enum expression_kind {
-	KIND_GENERIC, /* an integer of the size of an address, of no type */
-	KIND_SIGNED,
-	KIND_UNSIGNED,
-	KIND_FLOAT, /* 4 or 8 bytes */
-};
-
-/* An element of the stack. Invariant: bits hold the value sign- or zero-extended from `size`. */
-struct expression_value {
-	uint64_t bits;
-	enum expression_kind kind;
-	unsigned size; /* bytes: 1, 2, 4 or 8 */
-};
 
 enum place_kind {
 	PLACE_NONE,     /* optimized out */
@@ -43,11 +31,11 @@ enum place_kind {
 /* Where an object, or a piece of it, is. */
 struct expression_place {
 	enum place_kind kind;
-	struct expression_value value;
+	struct number value;
 	const unsigned char *bytes;
-	uint64_t length;   /* of bytes */
+	uint64_t length;    /* of bytes */
 	const Dwarf_Op *op; /* PLACE_POINTER: the operation that names the object */
-	uint64_t size;     /* bytes that this piece covers; 0: the whole object */
+	uint64_t size;      /* bytes that this piece covers; 0: the whole object */
 };
 
 struct expression_result {
@@ -72,9 +60,9 @@ struct expression_env {
 	/* DW_OP_addrx and DW_OP_constx, relocated if it is an address. */
 	int (*indexed)(void *context, const Dwarf_Op *op, uint64_t *value);
 	/* DW_OP_entry_value and DW_OP_GNU_parameter_ref. */
-	int (*entry_value)(void *context, const Dwarf_Op *op, struct expression_value *value);
+	int (*entry_value)(void *context, const Dwarf_Op *op, struct number *value);
 	/* The base type that a typed operation names (kind and size). */
-	int (*base_type)(void *context, const Dwarf_Op *op, struct expression_value *type);
+	int (*base_type)(void *context, const Dwarf_Op *op, struct number *type);
 	/* The bytes of DW_OP_implicit_value and DW_OP_const_type. */
 	int (*block)(void *context, const Dwarf_Op *op, const unsigned char **bytes,
 		     uint64_t *length);
@@ -83,16 +71,14 @@ struct expression_env {
 /*
  * Evaluates to a location. `*steps` is what may still be executed, counted down: one budget may
  * span several expressions. No operations at all: PLACE_NONE. 0, or an error of
- * the env (-EFAULT: see result->fault), -EINVAL (broken), -ENOTSUP (an operation that is not known), -ELOOP (too long).
+ * the env (-EFAULT: see result->fault), -EINVAL (broken), -ENOTSUP (an operation that is not
+ * known), -ELOOP (too long).
  */
 int expression_locate(const struct expression_env *env, const Dwarf_Op *ops, size_t count,
 		      unsigned *steps, struct expression_result *result);
 
 /* Evaluates to the value on top of the stack (frame bases, values of call sites). */
 int expression_compute(const struct expression_env *env, const Dwarf_Op *ops, size_t count,
-		       unsigned *steps, struct expression_value *value);
-
-/* The value whose representation in memory is `bytes` (little endian), of type's kind and size. */
-struct expression_value expression_load(struct expression_value type, uint64_t bytes);
+		       unsigned *steps, struct number *value);
 
 #endif

@@ -55,12 +55,12 @@ static struct argument_frame frame_of(const struct argument_stack *s, uint32_t i
 {
 	const struct unwind_frame *raw = &s->frames->items[index];
 
-	return (struct argument_frame){ .pc = raw->pc,
-					.is_exact = raw->is_exact,
-					.registers = raw->regs,
-					.known = raw->known,
-					.lost = raw->is_exact ? 0 : ~ARCH_KEPT_BY_CALLS,
-					.index = index };
+	return (struct argument_frame){.pc = raw->pc,
+				       .is_exact = raw->is_exact,
+				       .registers = raw->regs,
+				       .known = raw->known,
+				       .lost = raw->is_exact ? 0 : ~ARCH_KEPT_BY_CALLS,
+				       .index = index};
 }
 
 static bool find_caller(void *context, const struct argument_frame *frame,

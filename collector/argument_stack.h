@@ -17,8 +17,8 @@ struct argument_stack {
 };
 
 /*
- * "a=1, b=2" of function `part` of the symbol at frames->items[frame], owned by the model; NULL when
- * there is no debug information for it.
+ * "a=1, b=2" of function `part` of the symbol at frames->items[frame], owned by the model; NULL
+ * when there is no debug information for it.
  */
 const char *argument_stack_text(const struct argument_stack *s, uint32_t frame,
 				const struct symbol *symbol, uint32_t part);

@@ -14,11 +14,12 @@ struct character {
 struct characters {
 	struct character items[ARGUMENT_STRING_MAX];
 	unsigned count;
-	bool is_ended; /* the terminating zero was seen */
+	bool is_ended;  /* the terminating zero was seen */
 	uint64_t fault; /* where reading stopped, if neither ended nor full */
 };
 
-/* --- one character ----------------------------------------------------------------------------- */
+/* --- one character -----------------------------------------------------------------------------
+ */
 
 /* Also not: the C1 controls, and what turns the direction of text around. */
 static bool is_printable(uint32_t c)
@@ -69,8 +70,8 @@ static void append_octal(struct argument_text *t, struct character c, unsigned s
 
 static void append_character(struct argument_text *t, struct character c, unsigned size, char quote)
 {
-	static const char names[][2] = { { '\a', 'a' }, { '\b', 'b' }, { '\f', 'f' }, { '\n', 'n' },
-					 { '\r', 'r' }, { '\t', 't' }, { '\v', 'v' } };
+	static const char names[][2] = {{'\a', 'a'}, {'\b', 'b'}, {'\f', 'f'}, {'\n', 'n'},
+					{'\r', 'r'}, {'\t', 't'}, {'\v', 'v'}};
 	unsigned char utf8[4];
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -91,10 +92,11 @@ void text_append_char(struct argument_text *t, uint32_t c, unsigned size, char q
 {
 	bool is_raw = size == 1 ? c >= 0x80 : !is_printable(c) && c >= 0x80;
 
-	append_character(t, (struct character){ c, is_raw }, size, quote);
+	append_character(t, (struct character){c, is_raw}, size, quote);
 }
 
-/* --- reading ----------------------------------------------------------------------------------- */
+/* --- reading -----------------------------------------------------------------------------------
+ */
 
 /* A string of exactly as many units as are shown is whole. */
 static bool is_zero_next(const struct argument_source *source, uint64_t address, unsigned size)
@@ -104,42 +106,49 @@ static bool is_zero_next(const struct argument_source *source, uint64_t address,
 	return source->read_memory(source->context, address, &unit, size) && unit == 0;
 }
 
-/* Units up to the zero, the limit, or where memory ends. Read in pieces that do not cross a page,
- * because behind a string's page there may be nothing. */
+/* How much to read at once: up to a multiple of 64, which is in one page. */
+static unsigned step_at(uint64_t address, unsigned rest, unsigned size)
+{
+	unsigned step = 64 - (unsigned)(address % 64);
+
+	if (step > rest)
+		step = rest;
+	return step % size ? size : step;
+}
+
+/* Units up to the zero, the limit, or where memory ends, which is told in s->fault. */
 static unsigned read_units(const struct argument_source *source, uint64_t address,
 			   unsigned char *bytes, unsigned size, struct characters *s)
 {
+	static const unsigned char zero[4];
 	unsigned done = 0, limit = ARGUMENT_STRING_MAX * size;
 
 	while (done < limit) {
-		uint64_t at = address + done;
-		unsigned step = 64 - (unsigned)(at % 64);
+		unsigned step = step_at(address + done, limit - done, size);
 
-		if (step > limit - done)
-			step = limit - done;
-		if (!source->read_memory(source->context, at, bytes + done, step)) {
-			s->fault = at;
-			break;
+		/* What was kept of a stack may end anywhere. */
+		if (!source->read_memory(source->context, address + done, bytes + done, step))
+			step = size;
+		if (step == size &&
+		    !source->read_memory(source->context, address + done, bytes + done, step)) {
+			s->fault = address + done;
+			return done;
 		}
-		for (unsigned end = done + step; done + size <= end; done += size) {
-			static const unsigned char zero[4];
-
+		for (unsigned end = done + step; done < end; done += size) {
 			if (memcmp(bytes + done, zero, size) == 0) {
 				s->is_ended = true;
 				return done;
 			}
 		}
-		if (at % size) /* units that cross our pieces: not worth it */
-			break;
 	}
-	s->is_ended = done == limit && is_zero_next(source, address + done, size);
+	s->is_ended = is_zero_next(source, address + done, size);
 	return done;
 }
 
 /* The length of the UTF-8 sequence at `bytes`, 0 if it is none. */
 static unsigned decode_utf8(const unsigned char *bytes, unsigned size, uint32_t *code)
 {
-	static const uint32_t lowest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
 	unsigned length = bytes[0] < 0x80   ? 1
 			  : bytes[0] < 0xc2 ? 0
 			  : bytes[0] < 0xe0 ? 2
@@ -176,13 +185,14 @@ static void read_string(const struct argument_source *source, uint64_t address, 
 		} else {
 			step = decode_utf8(bytes + at, length - at, &c->code);
 			if (step == 0)
-				*c = (struct character){ bytes[at], true };
+				*c = (struct character){bytes[at], true};
 		}
 		at += step ? step : 1;
 	}
 }
 
-/* --- printing ---------------------------------------------------------------------------------- */
+/* --- printing ----------------------------------------------------------------------------------
+ */
 
 static unsigned run_length(const struct characters *s, unsigned at)
 {

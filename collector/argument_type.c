@@ -126,7 +126,7 @@ static void classify(struct argument_type *t)
 
 struct argument_type argument_type_of(Dwarf_Die *die)
 {
-	struct argument_type t = { .class = TYPE_UNKNOWN, .prefix = "" };
+	struct argument_type t = {.class = TYPE_UNKNOWN, .prefix = ""};
 	const char *wide = NULL;
 
 	if (!follow(die, &t.die))
@@ -148,7 +148,8 @@ struct argument_type argument_type_of(Dwarf_Die *die)
 	return t;
 }
 
-/* --- enums ------------------------------------------------------------------------------------- */
+/* --- enums -------------------------------------------------------------------------------------
+ */
 
 const char *argument_enumerator(struct argument_type *type, Dwarf_Die *state, unsigned *budget,
 				uint64_t *value)
@@ -177,7 +178,7 @@ const char *argument_enumerator(struct argument_type *type, Dwarf_Die *state, un
 
 struct argument_enum argument_enum_of(struct argument_type *type)
 {
-	struct argument_enum result = { .is_flags = true, .is_unsigned = true };
+	struct argument_enum result = {.is_flags = true, .is_unsigned = true};
 	unsigned budget = ARGUMENT_ENUMERATORS;
 	Dwarf_Die state;
 	uint64_t value;

@@ -37,14 +37,15 @@ void text_append(struct argument_text *t, const char *format, ...)
 /* Up to 8 bytes, extended. */
 static uint64_t load_integer(const unsigned char *bytes, unsigned size, bool is_signed)
 {
-	struct expression_value type = { 0, is_signed ? KIND_SIGNED : KIND_UNSIGNED, size };
+	struct number type = {0, is_signed ? KIND_SIGNED : KIND_UNSIGNED, size};
 	uint64_t raw = 0;
 
 	memcpy(&raw, bytes, size < 8 ? size : 8);
-	return expression_load(type, raw).bits;
+	return number_load(type, raw).bits;
 }
 
-/* --- numbers ----------------------------------------------------------------------------------- */
+/* --- numbers -----------------------------------------------------------------------------------
+ */
 
 static void print_integer16(struct argument_text *t, const unsigned char *bytes, bool is_signed)
 {
@@ -142,21 +143,22 @@ static bool print_complex(struct argument_text *t, unsigned size, const unsigned
 	return true;
 }
 
-/* --- enums ------------------------------------------------------------------------------------- */
+/* --- enums -------------------------------------------------------------------------------------
+ */
 
 static bool print_enumerator(struct argument_text *t, struct argument_type *type, uint64_t value,
 			     const char *scope)
 {
-	struct expression_value as = { 0, KIND_UNSIGNED, type->size };
+	struct number as = {0, KIND_UNSIGNED, type->size};
 	unsigned budget = ARGUMENT_ENUMERATORS;
 	const char *name;
 	uint64_t candidate;
 	Dwarf_Die state;
 
 	memset(&state, 0, sizeof(state));
-	value = expression_load(as, value).bits;
+	value = number_load(as, value).bits;
 	while ((name = argument_enumerator(type, &state, &budget, &candidate)) != NULL) {
-		if (expression_load(as, candidate).bits == value) {
+		if (number_load(as, candidate).bits == value) {
 			text_append(t, "%s%s", scope, name);
 			return true;
 		}
@@ -208,7 +210,8 @@ static void print_enum(struct argument_text *t, struct argument_type *type,
 		text_append(t, "%lld", (long long)value);
 }
 
-/* --- pointers ---------------------------------------------------------------------------------- */
+/* --- pointers ----------------------------------------------------------------------------------
+ */
 
 static void append_symbol_name(struct argument_text *t, const char *name, uint64_t offset)
 {
@@ -219,8 +222,10 @@ static void append_symbol_name(struct argument_text *t, const char *name, uint64
 #ifdef HAVE_DEMANGLE
 	demangled = cplus_demangle(name, DMGL_PARAMS | DMGL_ANSI | DMGL_AUTO);
 #endif
-	/* The compiler numbers static variables of functions: `table.0` is `table` in the source. */
-	if (dot && dot > name && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == '\0' && !offset)
+	/* The compiler numbers static variables of functions: `table.0` is `table` in the source.
+	 */
+	if (dot && dot > name && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == '\0' &&
+	    !offset)
 		length = (int)(dot - name);
 	else
 		length = (int)strlen(name);
@@ -271,7 +276,7 @@ static void print_reference(struct argument_text *t, const struct argument_sourc
 {
 	uint64_t address = load_integer(bytes, type->size, false);
 	struct argument_type target = argument_type_of(&type->die);
-	unsigned char inner[ARGUMENT_VALUE_MAX] = { 0 };
+	unsigned char inner[ARGUMENT_VALUE_MAX] = {0};
 
 	text_append(t, "@0x%llx", (unsigned long long)address);
 	if (target.class == TYPE_UNKNOWN || target.class == TYPE_AGGREGATE ||

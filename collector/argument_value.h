@@ -7,8 +7,8 @@
 #include "collector/argument_type.h"
 #include "collector/argument_view.h"
 
-#define ARGUMENT_STRING_MAX 200	 /* characters of a string: gdb's `print elements` */
-#define ARGUMENT_REPEATS 10	 /* longer runs are shortened: gdb's `print repeats` */
+#define ARGUMENT_STRING_MAX 200 /* characters of a string: gdb's `print elements` */
+#define ARGUMENT_REPEATS 10     /* longer runs are shortened: gdb's `print repeats` */
 
 /* Text that grows in a buffer of fixed size; what does not fit is left out and is_full set. */
 struct argument_text {

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- answers to the machine -------------------------------------------------------------------- */
+/* --- answers to the machine --------------------------------------------------------------------
+ */
 
 static int env_register(void *context, uint64_t number, uint64_t *value)
 {
@@ -35,7 +36,7 @@ static int compute_inner(struct argument_view *v, const Dwarf_Op *ops, size_t co
 			 uint64_t *value)
 {
 	struct expression_env env = argument_env(v);
-	struct expression_value result;
+	struct number result;
 	int error = v->depth < ARGUMENT_DEPTH ? 0 : -ELOOP;
 
 	v->depth++;
@@ -122,12 +123,12 @@ static int env_indexed(void *context, const Dwarf_Op *op, uint64_t *value)
 	return 0;
 }
 
-static int env_entry_value(void *context, const Dwarf_Op *op, struct expression_value *value)
+static int env_entry_value(void *context, const Dwarf_Op *op, struct number *value)
 {
 	return argument_entry_value(context, op, value);
 }
 
-static int env_base_type(void *context, const Dwarf_Op *op, struct expression_value *type)
+static int env_base_type(void *context, const Dwarf_Op *op, struct number *type)
 {
 	struct argument_view *v = context;
 	Dwarf_Attribute attr;
@@ -180,13 +181,14 @@ struct expression_env argument_env(struct argument_view *v)
 	};
 }
 
-/* --- the frame --------------------------------------------------------------------------------- */
+/* --- the frame ---------------------------------------------------------------------------------
+ */
 
 int argument_view_init(struct argument_view *v, const struct argument_source *source,
 		       const struct argument_frame *frame, Dwarf_Die *function, unsigned *steps)
 {
 	uint64_t pc = frame->pc - (frame->is_exact ? 0 : 1);
-	struct argument_place place = { .module = NULL };
+	struct argument_place place = {.module = NULL};
 	Dwarf_Addr bias;
 
 	memset(v, 0, sizeof(*v));
@@ -212,7 +214,8 @@ int argument_decode(struct argument_view *v, Dwarf_Attribute *attr, Dwarf_Op **o
 	return 0;
 }
 
-/* --- the bytes --------------------------------------------------------------------------------- */
+/* --- the bytes ---------------------------------------------------------------------------------
+ */
 
 static int fetch_place(struct argument_view *v, const struct expression_place *place,
 		       unsigned char *bytes, unsigned size, uint64_t *fault)

@@ -8,10 +8,10 @@
 #include "collector/argument.h"
 #include "collector/argument_expression.h"
 
-#define ARGUMENT_DEPTH 12	  /* of entry values through callers, and of nested expressions */
-#define ARGUMENT_STEPS 20000	  /* operations for all arguments of a frame */
-#define ARGUMENT_VALUE_MAX 16	  /* bytes of the largest scalar */
-#define ARGUMENT_DIES 20000	  /* DIEs looked at in search of one call site */
+#define ARGUMENT_DEPTH 12     /* of entry values through callers, and of nested expressions */
+#define ARGUMENT_STEPS 20000  /* operations for all arguments of a frame */
+#define ARGUMENT_VALUE_MAX 16 /* bytes of the largest scalar */
+#define ARGUMENT_DIES 20000   /* DIEs looked at in search of one call site */
 
 struct argument_view {
 	const struct argument_source *source;
@@ -31,7 +31,7 @@ enum fetch {
 	FETCH_OK,
 	FETCH_OPTIMIZED_OUT,
 	FETCH_UNAVAILABLE, /* it is in a register whose value we do not have */
-	FETCH_FAULT,	   /* memory is not readable at value.fault */
+	FETCH_FAULT,       /* memory is not readable at value.fault */
 	FETCH_SYNTHETIC,   /* a pointer to something that has no address any more */
 };
 
@@ -58,7 +58,7 @@ enum fetch argument_fetch(struct argument_view *v, Dwarf_Die *die, unsigned size
 /* --- argument_entry.c --- */
 
 /* DW_OP_entry_value, DW_OP_GNU_parameter_ref of the expression v->attr. 0, -ENODATA or -ENXIO. */
-int argument_entry_value(struct argument_view *v, const Dwarf_Op *op, struct expression_value *value);
+int argument_entry_value(struct argument_view *v, const Dwarf_Op *op, struct number *value);
 /* The value of the parameter `die` at the entry of the function: it was passed in a register. */
 enum fetch argument_fetch_entry(struct argument_view *v, Dwarf_Die *die, unsigned size,
 				struct argument_value *value);

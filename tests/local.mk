@@ -22,6 +22,8 @@ tests_unit_unit_SOURCES = \
 	tests/unit/graph.c \
 	tests/unit/kernel_locks.c \
 	tests/unit/analysis.c \
+	tests/unit/argument_expression.c \
+	tests/unit/argument_value.c \
 	tests/unit/main.c \
 	tests/unit/merge.c \
 	tests/unit/render_fixture.c \

@@ -36,9 +36,9 @@ static bool read_memory(void *context, uint64_t address, void *data, size_t size
 #if defined(__x86_64__)
 static void take_registers(const struct user_regs_struct *r, struct unwind_start *start)
 {
-	const uint64_t regs[] = { r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi,
-				  r->rbp, r->rsp, r->r8,  r->r9,  r->r10, r->r11,
-				  r->r12, r->r13, r->r14, r->r15, r->rip };
+	const uint64_t regs[] = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi,
+				 r->rbp, r->rsp, r->r8,  r->r9,  r->r10, r->r11,
+				 r->r12, r->r13, r->r14, r->r15, r->rip};
 
 	memcpy(start->regs, regs, sizeof(regs));
 	start->known = (1u << ARCH_REGS) - 1;
@@ -56,7 +56,7 @@ static void take_registers(const struct user_regs_struct *r, struct unwind_start
 static int stop(pid_t tid, struct unwind_start *start)
 {
 	struct user_regs_struct regs;
-	struct iovec area = { &regs, sizeof(regs) };
+	struct iovec area = {&regs, sizeof(regs)};
 	int status;
 
 	if (ptrace(PTRACE_SEIZE, tid, 0, 0) || ptrace(PTRACE_INTERRUPT, tid, 0, 0) ||
@@ -89,15 +89,16 @@ static void print_frame(const struct argument_stack *s, uint32_t frame)
 
 int main(int argc, char **argv)
 {
-	struct target target = { .proc = proc_new("/"), .pid = argc > 1 ? atoi(argv[1]) : 0 };
-	struct unwind_start start = { .read = read_memory, .context = &target };
+	struct target target = {.proc = proc_new("/"), .pid = argc > 1 ? atoi(argv[1]) : 0};
+	struct unwind_start start = {.read = read_memory, .context = &target};
 	struct images *images = images_new(target.proc, NULL, NULL);
 	struct model *m = model_new();
 	struct unwind_frames frames;
 	struct modules modules;
 	int error = stop(argc > 2 ? atoi(argv[2]) : target.pid, &start);
 
-	if (error || !images || !m || modules_load(&modules, images, target.proc, NULL, target.pid)) {
+	if (error || !images || !m ||
+	    modules_load(&modules, images, target.proc, NULL, target.pid)) {
 		fprintf(stderr, "frames: process %d: %s\n", (int)target.pid, strerror(-error));
 		return 1;
 	}
@@ -105,7 +106,7 @@ int main(int argc, char **argv)
 
 	if (!unwinder || unwind(unwinder, &start, FRAMES_MAX, &frames))
 		return 1;
-	const struct argument_stack s = { m, &modules, &start, &frames, false };
+	const struct argument_stack s = {m, &modules, &start, &frames, false};
 
 	for (uint32_t i = 0; i < frames.count; i++)
 		print_frame(&s, i);
