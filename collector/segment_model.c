@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LIFE_MAX_NS (UINT64_C(100) * 365 * 86400 * 1000000000) /* a later record is nonsense */
+
 /* The model's indices of one segment's records: [table][index - 1]. */
 struct importer {
 	struct gather *g;
@@ -31,7 +33,7 @@ static void saw_time(struct importer *im, uint64_t ns)
 {
 	const struct seg_header *h = segment_header(im->s);
 
-	if (ns <= im->g->last_ns)
+	if (ns <= im->g->last_ns || (ns > h->created_mono_ns && ns - h->created_mono_ns > LIFE_MAX_NS))
 		return;
 	im->g->last_ns = ns;
 	im->g->last_real_ns = h->created_real_ns + (ns - h->created_mono_ns);
@@ -234,6 +236,14 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 	saw_time(im, r->last_ns);
 }
 
+static void import_event_time(struct importer *im, uint32_t index, const void *record)
+{
+	const struct seg_event *r = record;
+
+	(void)index;
+	saw_time(im, r->ns);
+}
+
 /* Threads name findings that are imported after them. */
 static void link_call(struct importer *im, uint32_t index, const void *record)
 {
@@ -348,6 +358,7 @@ static void import_records(struct importer *im)
 	import_table(im, SEG_HANDLERS, import_handler);
 	import_table(im, SEG_FINDINGS, import_finding);
 	import_table(im, SEG_THREADS, link_call);
+	import_table(im, SEG_EVENTS, import_event_time);
 	if (im->g->options->want_events)
 		segment_events_add(im->g, im->s, im->process);
 }

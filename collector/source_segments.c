@@ -134,7 +134,8 @@ static int refuse(struct candidate *c, int error, const char *cause)
 static int load(struct directory *d, struct candidate *c)
 {
 	const struct collect_options *o = d->g->options;
-	unsigned flags = o->want_events ? 0 : SEGMENT_NO_EVENTS;
+	/* Of the dead, the last event tells how long they lived. */
+	unsigned flags = o->want_events || c->state != PROCESS_LIVE ? 0 : SEGMENT_NO_EVENTS;
 
 	if (!o->dir && c->state != PROCESS_LIVE)
 		return 0;
@@ -333,6 +334,9 @@ static int collect(struct gather *g, struct collect_error *error)
 	if (g->options->dir)
 		return collect_saved(g, g->options->dir, error);
 	if (g->options->core)
+		return 0;
+	/* A recorded /proc is of another machine, or another time, than the sessions here. */
+	if (proc_is_recorded(g->proc))
 		return 0;
 	char **paths;
 	ssize_t count = session_list(&paths);

@@ -30,10 +30,12 @@ tests_unit_unit_SOURCES = \
 	tests/unit/render_fixture.h \
 	tests/unit/render_json.c \
 	tests/unit/render_text.c \
+	tests/unit/proc.c \
 	tests/unit/segment_fixture.c \
 	tests/unit/segment_fixture.h \
 	tests/unit/segment_read.c \
 	tests/unit/stack.c \
+	tests/unit/session.c \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h
@@ -162,6 +164,7 @@ FUZZ_CORPUS = \
 	tests/fuzz/corpus/unterminated.seg \
 	tests/fuzz/corpus/waiter.seg \
 	tests/fuzz/corpus/wild.seg
+EXTRA_DIST += tests/fixtures
 EXTRA_DIST += $(FUZZ_CORPUS) tests/fuzz/compact.py
 check_PROGRAMS += tests/fuzz/replay
 TESTS += tests/fuzz/replay
