@@ -26,6 +26,9 @@ tests_unit_unit_SOURCES = \
 	tests/unit/argument_value.c \
 	tests/unit/main.c \
 	tests/unit/merge.c \
+	preload/range.c \
+	preload/range.h \
+	tests/unit/range.c \
 	tests/unit/render_fixture.c \
 	tests/unit/render_fixture.h \
 	tests/unit/render_json.c \
@@ -71,6 +74,7 @@ VICTIMS = \
 	tests/victims/ranges-posix \
 	tests/victims/readers-posix \
 	tests/victims/storm \
+	tests/victims/unwinding \
 	tests/victims/upgrade-posix \
 	tests/victims/wait-flock \
 	tests/victims/wait-lockf \
@@ -84,6 +88,7 @@ tests_victims_heap_single_nopie_CFLAGS = $(AM_CFLAGS) -fno-pie
 tests_victims_heap_single_nopie_LDFLAGS = -no-pie
 tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
+tests_victims_unwinding_LDADD = -lpthread
 if HAVE_CXX
 check_PROGRAMS += tests/victims/cxx
 tests_victims_cxx_SOURCES = tests/victims/cxx.cc
@@ -144,6 +149,7 @@ E2E_TESTS = \
 	tests/e2e/storm.py \
 	tests/e2e/semantics.py \
 	tests/e2e/transparency.py \
+	tests/e2e/unwinding.py \
 	tests/e2e/victims.py \
 	tests/e2e/wrappers.py
 EXTRA_DIST += $(TEST_LIBRARY) $(E2E_TESTS)
