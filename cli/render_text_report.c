@@ -94,7 +94,8 @@ static void put_stacks(struct view *v, const struct model_finding *f)
 		text_frames(v, f->stacks[i].stack, 4);
 	}
 	if (left_out)
-		fprintf(v->out, "   and %u more stacks (--all shows them)\n", left_out);
+		fprintf(v->out, "   and %u more %s (--all shows them)\n", left_out,
+			left_out == 1 ? "stack" : "stacks");
 }
 
 static void put_finding(struct view *v, uint32_t index)

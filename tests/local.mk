@@ -139,6 +139,7 @@ TEST_LIBRARY = \
 E2E_TESTS = \
 	tests/e2e/arguments.py \
 	tests/e2e/command.py \
+	tests/e2e/demo.py \
 	tests/e2e/run.py \
 	tests/e2e/handlers.py \
 	tests/e2e/kernel.py \
