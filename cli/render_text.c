@@ -200,6 +200,9 @@ static void put_evidence(const struct view *v, const struct model_lock *l, unsig
 		text = "the owner could not be found: its descriptors cannot be read";
 	else if (l->evidence == EVIDENCE_INFERRED)
 		text = "inferred, not observed: who it is was deduced from descriptors";
+	else if (l->evidence == EVIDENCE_RECORDED && l->process == v->model->core.process &&
+		 v->model->core.path)
+		text = "as recorded when its core was made";
 	else if (l->evidence == EVIDENCE_RECORDED && view_process_has_ended(v->model, l->process))
 		text = "as recorded: the process has ended, and the lock with it";
 	else if (l->evidence == EVIDENCE_RECORDED && l->state != LOCK_POLLING)

@@ -94,7 +94,8 @@ static struct segment *open_file(struct gather *g, const char *path)
 	int r = segment_probe_at(AT_FDCWD, path, &s, cause, sizeof(cause));
 
 	if (r) {
-		model_note(g->m, "%s: %s; the process's record is there, not in the core", path, cause);
+		model_note(g->m, "%s: %s; the process's record was there, and is not in the core "
+				 "(-o DIR says where its session is now)", path, cause);
 		return NULL;
 	}
 	/* A later process may have the number again: the file's name has the start time, too. */
@@ -146,10 +147,12 @@ static uint32_t add_unrecorded(struct gather *g)
 		return i;
 	struct model_process *p = &g->m->processes.items[i];
 
+	/* Without that note: the thread that the core names first. */
+	p->pid = core->has_psinfo ? core->pid : core->threads[0].tid;
 	p->exe = model_string(g->m, core_exe(core));
 	p->name = p->exe[0]	   ? p->exe
 		  : core->comm[0] ? model_stringf(g->m, "[%s]", core->comm)
-				  : model_stringf(g->m, "[%d]", (int)core->pid);
+				  : model_stringf(g->m, "[%d]", (int)p->pid);
 	p->cmdline = model_string(g->m, core->cmdline);
 	return i;
 }

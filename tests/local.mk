@@ -52,6 +52,7 @@ VICTIMS = \
 	tests/victims/alone-ofd \
 	tests/victims/alone-posix \
 	tests/victims/altstack \
+	tests/victims/altstack-held \
 	tests/victims/close-drops \
 	tests/victims/close-keeps \
 	tests/victims/every-unsafe \
@@ -62,6 +63,7 @@ VICTIMS = \
 	tests/victims/flock-inherited \
 	tests/victims/handler-calls \
 	tests/victims/handler-safe \
+	tests/victims/heap-crash \
 	tests/victims/heap-single \
 	tests/victims/heap-single-nopie \
 	tests/victims/heap-threaded \
@@ -140,6 +142,7 @@ E2E_TESTS = \
 	tests/e2e/arguments.py \
 	tests/e2e/command.py \
 	tests/e2e/demo.py \
+	tests/e2e/cores.py \
 	tests/e2e/run.py \
 	tests/e2e/handlers.py \
 	tests/e2e/kernel.py \

@@ -10,6 +10,7 @@ from lib import proc, tap  # noqa: E402
 STATES = {
     "abba-flock": (2, 2), "abba-flock-ordered": (2, 1), "alone-flock": (1, 0),
     "alone-lockf": (1, 0), "alone-ofd": (1, 0), "alone-posix": (1, 0), "altstack": (0, 0),
+    "altstack-held": (0, 0),
     "close-drops": (0, 0), "close-keeps": (2, 0), "cxx": (1, 0), "exec-closes": (0, 0),
     "exec-keeps": (2, 0), "flock-handed-back": (0, 0), "flock-inherited": (1, 0),
     "handler-safe": (0, 0), "heap-single": (0, 0), "heap-single-nopie": (0, 0),
