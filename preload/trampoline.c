@@ -187,6 +187,8 @@ __attribute__((noinline)) static struct shim_frame *push(const struct dispositio
 	frame->interrupted_pc = arch_context_pc(context);
 	find_stacks(frame, context);
 	frame->depth = shim_self.depth;
+	if (shim_unlikely(!shim_self.tid || segment_is_pending()))
+		shim_self.tid = sys_gettid(); /* a new thread, or the copy of its parent's */
 	frame->tid = shim_self.tid;
 	frame->finding = 0;
 	frame->record = 0;
