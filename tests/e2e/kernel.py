@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from collections import Counter
+from collections import Counter, namedtuple
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import proc, tap, views  # noqa: E402
@@ -19,17 +19,22 @@ KINDS = {"POSIX": "posix", "OFDLCK": "ofd", "FLOCK": "flock"}
 SLACK_NS = 50_000_000  # between our clock readings and those of the collector
 
 
-def kernel_entries(pids):
-    """{(kind, mode, dev, ino, start, end, waits): pids} as the kernel has it now, and the time
-    before: /proc/locks, and what it skipped of `pids` by their descriptors."""
+Reading = namedtuple("Reading", "when entries blocked")
+
+
+def read_kernel(pids):
+    """The time before, {(kind, mode, dev, ino, start, end, waits): pids} as the kernel has it now,
+    and who is blocked in a request: /proc/locks, and what it skipped of `pids` by their
+    descriptors and system calls."""
     when = time.time_ns()
     entries = {}
+    blocked = {pid for pid in pids if proc.is_waiting_for_lock(pid)}
     for lock in proc.locks() + [held for pid in pids for held in proc.held_locks(pid)]:
         if lock.kind in KINDS:
             key = (KINDS[lock.kind], lock.mode.lower(), lock.dev, lock.ino, lock.start, lock.end,
                    lock.depth > 0)
             entries.setdefault(key, set()).add(lock.pid)
-    return when, entries
+    return Reading(when, entries, blocked)
 
 
 def graph_entries(view):
@@ -51,13 +56,13 @@ def is_named(key, party, entries):
 
 def judge(key, party, before, after):
     """agrees, changed (set aside), or phantom."""
-    in_before, in_after = (is_named(key, party, e) for _, e in (before, after))
-    if in_before and in_after:
+    readings = [is_named(key, party, reading.entries) for reading in (before, after)]
+    if all(readings):
         return "agrees"
-    if in_before or in_after:
+    if any(readings) or key[-1] and party["pid"] in before.blocked | after.blocked:
         return "changed"
     # In neither reading: it can only be true if it began after the first one.
-    if party["since_ns"] and party["since_ns"] < before[0] - SLACK_NS:
+    if party["since_ns"] and party["since_ns"] < before.when - SLACK_NS:
         return "phantom"
     return "changed"
 
@@ -97,9 +102,9 @@ def _(case):
     tally, phantoms = Counter(), []
     for _ in range(SNAPSHOTS):
         pids = proc.descendants(os.getpid())
-        before = kernel_entries(pids)
+        before = read_kernel(pids)
         view = case.json("graph")
-        after = kernel_entries(pids)
+        after = read_kernel(pids)
         check_steady(view, steady)
         for key, party in graph_entries(view):
             verdict = judge(key, party, before, after)
@@ -108,8 +113,8 @@ def _(case):
                 phantoms.append((key, party))
         # What stands in both readings and is in the graph nowhere, by pid-less key.
         known = {key for key, _ in graph_entries(view)}
-        stable = {k for k, named in before[1].items()
-                  if named & after[1].get(k, set()) & set(pids)}
+        stable = {k for k, named in before.entries.items()
+                  if named & after.entries.get(k, set()) & set(pids)}
         tally["steady in the kernel"] += len(stable)
         tally["of these not in the graph"] += len(stable - known)
     assert stress.process.poll() is None, "stress-ng ended by itself"
