@@ -46,3 +46,12 @@ uint64_t arch_siginfo_address(uint64_t sp)
 {
 	return sp;
 }
+
+/* It follows the siginfo. */
+uint64_t arch_ucontext_address(uint64_t sp)
+{
+	return sp + 128;
+}
+
+/* x0-x5 */
+const unsigned arch_syscall_registers[6] = {0, 1, 2, 3, 4, 5};

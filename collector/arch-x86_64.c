@@ -81,3 +81,12 @@ uint64_t arch_siginfo_address(uint64_t sp)
 {
 	return sp + 304;
 }
+
+/* struct rt_sigframe: the return address, which is gone by now; uc; info. */
+uint64_t arch_ucontext_address(uint64_t sp)
+{
+	return sp;
+}
+
+/* rdi, rsi, rdx, r10, r8, r9 */
+const unsigned arch_syscall_registers[6] = {5, 4, 1, 10, 8, 9};

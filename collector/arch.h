@@ -68,4 +68,21 @@ bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *sta
  */
 uint64_t arch_siginfo_address(uint64_t sp);
 
+/* What the kernel passes to a handler: DWARF numbers of the registers. The second is that of
+ * arch_siginfo_address(), the third the address below. */
+#if defined(__x86_64__)
+#define ARCH_HANDLER_SIGNO 5 /* rdi, rsi, rdx */
+#define ARCH_HANDLER_INFO 4
+#define ARCH_HANDLER_CONTEXT 1
+#else
+#define ARCH_HANDLER_SIGNO 0
+#define ARCH_HANDLER_INFO 1
+#define ARCH_HANDLER_CONTEXT 2
+#endif
+/* Where a signal frame has its ucontext_t. */
+uint64_t arch_ucontext_address(uint64_t sp);
+
+/* The DWARF numbers of the registers that hold a system call's arguments while it is blocked. */
+extern const unsigned arch_syscall_registers[6];
+
 #endif

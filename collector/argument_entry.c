@@ -243,6 +243,11 @@ static int passed_value(struct argument_view *v, const struct site_key *key, str
 	Dwarf_Die site, child;
 	Dwarf_Attribute attr;
 
+	if (!key->parameter && !key->is_memory &&
+	    v->source->find_passed(v->source->context, v->frame, key->reg, &value->bits)) {
+		*value = number_generic(value->bits);
+		return 0;
+	}
 	if (find_caller(v, &frame, &caller, &site) || dwarf_child(&site, &child))
 		return -ENODATA;
 	do {

@@ -76,6 +76,66 @@ static bool find_caller(void *context, const struct argument_frame *frame,
 	return true;
 }
 
+/* The signal frame that called a frame's function through the shim's trampoline. */
+static const struct unwind_frame *find_signal(const struct argument_stack *s, uint32_t frame)
+{
+	for (uint32_t i = frame + 1; i < s->frames->count; i++) {
+		const struct unwind_frame *raw = &s->frames->items[i];
+		const struct module *module;
+
+		if (raw->is_signal)
+			return i > frame + 1 && raw->known >> ARCH_SP & 1 ? raw : NULL;
+		module = modules_find(s->modules, raw->pc);
+		if (!module || !module->is_shim)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* A handler's last call may have become a jump: then its frame is another function's, which got
+ * other arguments. So only functions that the process is known to have installed count. */
+static bool is_handler(const struct argument_stack *s, const struct argument_frame *frame)
+{
+	struct argument_place place;
+	Dwarf_Addr entry, bias;
+
+	if (!find_place((void *)s, frame->pc - (frame->is_exact ? 0 : 1), &place) ||
+	    !place.has_function || dwarf_entrypc(&place.function, &entry) ||
+	    !dwfl_module_getdwarf(place.module, &bias))
+		return false;
+	for (uint32_t i = 0; i < s->m->handlers.count; i++) {
+		const struct model_handler *h = &s->m->handlers.items[i];
+
+		if (h->process == s->process && h->address == entry + bias + place.shift)
+			return true;
+	}
+	return false;
+}
+
+static bool find_passed(void *context, const struct argument_frame *frame, uint64_t reg,
+			uint64_t *value)
+{
+	const struct argument_stack *s = context;
+	const struct unwind_frame *raw = find_signal(s, frame->index);
+	uint64_t sp = raw ? raw->regs[ARCH_SP] : 0;
+	int32_t signo;
+
+	if (!raw || !is_handler(s, frame))
+		return false;
+	if (reg == ARCH_HANDLER_INFO)
+		*value = arch_siginfo_address(sp);
+	else if (reg == ARCH_HANDLER_CONTEXT)
+		*value = arch_ucontext_address(sp);
+	if (reg == ARCH_HANDLER_INFO || reg == ARCH_HANDLER_CONTEXT)
+		return true;
+	if (reg != ARCH_HANDLER_SIGNO ||
+	    !read_memory(context, arch_siginfo_address(sp), &signo, sizeof(signo)) || signo < 1 ||
+	    signo > 64)
+		return false;
+	*value = (uint64_t)signo;
+	return true;
+}
+
 const char *argument_stack_text(const struct argument_stack *s, uint32_t frame,
 				const struct symbol *symbol, uint32_t part)
 {
@@ -84,6 +144,7 @@ const char *argument_stack_text(const struct argument_stack *s, uint32_t frame,
 		.read_memory = read_memory,
 		.find_place = find_place,
 		.find_caller = find_caller,
+		.find_passed = find_passed,
 		.is_partial = s->is_partial,
 	};
 	const struct argument_frame of = frame_of(s, frame);

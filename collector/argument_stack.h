@@ -9,7 +9,8 @@
 #include "collector/unwind.h"
 
 struct argument_stack {
-	struct model *m; /* owns the texts */
+	struct model *m;  /* owns the texts; its handlers got what the kernel passes */
+	uint32_t process; /* in the model, MODEL_NONE unknown */
 	const struct modules *modules;
 	const struct unwind_start *start; /* its memory */
 	const struct unwind_frames *frames;

@@ -271,6 +271,7 @@ static int unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind
 	if (error)
 		return error;
 	const struct argument_stack arguments = { .m = s->m,
+						  .process = s->m->stacks.items[stack].process,
 						  .modules = &ps->modules,
 						  .start = start,
 						  .frames = &frames,

@@ -160,6 +160,12 @@ void stack_live_start(struct stack_live *live, struct unwind_start *start)
 	start->regs[ARCH_SP] = live->moment.syscall.sp;
 	start->regs[ARCH_PC] = live->moment.syscall.pc;
 	start->known = UINT64_C(1) << ARCH_SP | UINT64_C(1) << ARCH_PC;
+	if (live->moment.syscall.number < 0)
+		return;
+	for (int i = 0; i < 6; i++) {
+		start->regs[arch_syscall_registers[i]] = live->moment.syscall.args[i];
+		start->known |= UINT64_C(1) << arch_syscall_registers[i];
+	}
 }
 
 bool stack_live_has_stayed(const struct stack_live *live)

@@ -106,7 +106,13 @@ int main(int argc, char **argv)
 
 	if (!unwinder || unwind(unwinder, &start, FRAMES_MAX, &frames))
 		return 1;
-	const struct argument_stack s = {m, &modules, &start, &frames, false};
+	const struct argument_stack s = {
+		.m = m,
+		.process = MODEL_NONE,
+		.modules = &modules,
+		.start = &start,
+		.frames = &frames,
+	};
 
 	for (uint32_t i = 0; i < frames.count; i++)
 		print_frame(&s, i);
