@@ -194,6 +194,9 @@ def _(case):
                  "<signal>", "crunch", "main"])
     update = [f for f in finding["stacks"][0]["frames"] if f["function"] == "idle_update"][0]
     assert update["arguments"] == "flags=(IDLE_MAILBOX | IDLE_ALERT)", update
+    # Nothing in the program keeps it; the frame that the kernel made does.
+    handler = [f for f in finding["stacks"][0]["frames"] if f["function"] == "idle_handler"][0]
+    assert handler["arguments"].startswith("signo=14, info=0x"), handler
     text = case.text("report")
     assert "idle_update (flags=(IDLE_MAILBOX | IDLE_ALERT)) at " in text, text
     # What is inlined has the address of where it stands; what it is inlined into has none.
