@@ -30,6 +30,11 @@ def of_program(found):
     return [f for f in found if f[0] is None or "maild.c:" in f[1]]
 
 
+def places(found):
+    """Function, file and line of each."""
+    return [(f[0], f[1].rpartition(" at ")[2]) for f in found]
+
+
 @tap.test("the holder hangs in the heap, is shown, dies, and is shown again with the same frames")
 def _(case):
     os.mkdir(case.path("mail"))
@@ -53,7 +58,8 @@ def _(case):
     text = case.lockjam("report", case.session, status=(1,)).stdout
     assert "[deadlock-heap, error]" in text and "1 killed" in text, text
     dead = of_program(frames(text, f"Backtrace of process {holder}:\n"))
-    assert dead == living, f"{text}\nliving: {living}"
+    # The record keeps the first call of its site: its values may be those of an earlier message.
+    assert dead[:6] == living[:6] and places(dead) == places(living), f"{text}\nliving: {living}"
     assert " calls malloc() in a handler\n" in text.partition("== Last events")[2], text
 
 
