@@ -22,7 +22,14 @@ LOCKJAM = os.environ.get("LOCKJAM_TEST_COMMAND") or os.path.join(BUILDDIR, "cli"
 SHIM = os.environ.get("LOCKJAM_TEST_SHIM") or os.path.join(
     BUILDDIR, "preload", ".libs", "liblockjam.so")
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    """For Popen's preexec_fn: whoever kills a test kills what it started."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class Skip(Exception):
@@ -110,7 +117,7 @@ class Case:
     """See the top of the file. `dir` is this test's directory, `session` the session's in it."""
 
     def __init__(self):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.dir = tempfile.mkdtemp(prefix="lockjam test ", dir=base)
         self.session = os.path.join(self.dir, "a session")
@@ -138,9 +145,11 @@ class Case:
         if shim == "run":
             argv = [LOCKJAM, "run", "-o", self.session, "--"] + argv
         options.setdefault("stderr", sys.stdout if options.pop("noisy", False) else None)
+        prepare = options.pop("preexec_fn", None)
         process = subprocess.Popen(
             argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=self.dir,
-            start_new_session=True, **options)
+            start_new_session=True,
+            preexec_fn=lambda: (die_with_parent(), prepare and prepare()), **options)
         self._started.append(process)
         return Victim(process, shim == "run")
 

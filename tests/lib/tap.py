@@ -34,6 +34,10 @@ def _overdue(_signo, _frame):
     raise Overdue("the test did not end in time")
 
 
+def _told_to_end(signo, _frame):
+    sys.exit(128 + signo)  # by way of every `finally`: what was started is ended
+
+
 def _run_one(seconds, function):
     """None, or what went wrong. Skip passes through."""
     case = Case()
@@ -65,6 +69,8 @@ def _diagnose(text):
 def main():
     """Runs the tests of the file; exit status 0 if none failed."""
     signal.signal(signal.SIGALRM, _overdue)
+    for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signo, _told_to_end)
     wanted = sys.argv[1:]
     chosen = [t for t in _tests if not wanted or any(w in t[0] for w in wanted)]
     print(f"1..{len(chosen)}", flush=True)
