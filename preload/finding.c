@@ -99,7 +99,7 @@ static bool copy_slice(struct seg_slice *slice, uintptr_t from, uint32_t wanted)
 	if (!to)
 		return false;
 	memcpy(to, (const void *)from, length);
-	*slice = (struct seg_slice){ .address = from, .offset = offset, .length = length };
+	*slice = (struct seg_slice){.address = from, .offset = offset, .length = length};
 	return true;
 }
 
@@ -156,9 +156,9 @@ static void copy_stacks(struct seg_finding *record, const struct finding_call *c
 		return;
 	}
 	note_modules(&record->slices[0]);
-	if (is_switched && copy_slice(&record->slices[1],
-				      (frame->interrupted_sp & ~(uintptr_t)7) - ARCH_RED_ZONE,
-				      slice_bytes()))
+	if (is_switched &&
+	    copy_slice(&record->slices[1], (frame->interrupted_sp & ~(uintptr_t)7) - ARCH_RED_ZONE,
+		       slice_bytes()))
 		note_modules(&record->slices[1]);
 }
 
@@ -267,7 +267,8 @@ static struct site *find_site(uint64_t key, bool *is_new)
 	return NULL;
 }
 
-/* Who finds the record unfinished (its writer may be the code that we interrupt) leaves its call here. */
+/* Who finds the record unfinished (its writer may be the code that we interrupt) leaves its call
+ * here. */
 static void count_pending(struct site *site, uint64_t now)
 {
 	uint32_t finding = atomic_load(&site->finding), calls;

@@ -21,11 +21,11 @@ static struct {
 
 struct table {
 	ElfW(Addr) bias;
-	const ElfW(Sym) *symbols;
+	const ElfW(Sym) * symbols;
 	const char *strings;
 	const uint32_t *gnu_hash;
 	const uint32_t *hash;
-	const ElfW(Half) *versions;
+	const ElfW(Half) * versions;
 };
 
 static const void *address(const struct link_map *map, ElfW(Addr) value)
@@ -36,17 +36,28 @@ static const void *address(const struct link_map *map, ElfW(Addr) value)
 
 static void read_dynamic(const struct link_map *map, struct table *t)
 {
-	*t = (struct table){ .bias = map->l_addr };
+	*t = (struct table){.bias = map->l_addr};
 	for (const ElfW(Dyn) *d = map->l_ld; d && d->d_tag != DT_NULL; d++) {
 		const void *at = address(map, d->d_un.d_ptr);
 
 		switch (d->d_tag) {
-		case DT_SYMTAB: t->symbols = at; break;
-		case DT_STRTAB: t->strings = at; break;
-		case DT_HASH: t->hash = at; break;
-		case DT_GNU_HASH: t->gnu_hash = at; break;
-		case DT_VERSYM: t->versions = at; break;
-		default: break;
+		case DT_SYMTAB:
+			t->symbols = at;
+			break;
+		case DT_STRTAB:
+			t->strings = at;
+			break;
+		case DT_HASH:
+			t->hash = at;
+			break;
+		case DT_GNU_HASH:
+			t->gnu_hash = at;
+			break;
+		case DT_VERSYM:
+			t->versions = at;
+			break;
+		default:
+			break;
 		}
 	}
 }

@@ -7,9 +7,9 @@
 
 /*
  * The default version of the function `name` in the first module behind ours in the loader's
- * order, then in those before it (when the shim was loaded late). NULL if no module has it. The program
- * itself comes before us: what it defines it calls without us. Only modules loaded at the start of the
- * program are searched once the constructor has run. Async-signal-safe.
+ * order, then in those before it (when the shim was loaded late). NULL if no module has it. The
+ * program itself comes before us: what it defines it calls without us. Only modules loaded at the
+ * start of the program are searched once the constructor has run. Async-signal-safe.
  */
 void *lookup_next(const char *name);
 

@@ -17,8 +17,16 @@
 #define POOL 512
 #define KERNEL_SIGSET 8 /* bytes of the kernel's signal set */
 
-enum fate { REPLACED, /* by SIG_DFL or SIG_IGN; also: never was */ CURRENT, RESET /* SA_RESETHAND */ };
-enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY };
+enum fate {
+	REPLACED, /* by SIG_DFL or SIG_IGN; also: never was */
+	CURRENT,
+	RESET /* SA_RESETHAND */
+};
+enum slot_state {
+	SLOT_FREE,
+	SLOT_FILLING,
+	SLOT_READY
+};
 
 static struct {
 	struct disposition pool[POOL];
@@ -48,7 +56,8 @@ static bool is_same(const struct disposition *a, const struct disposition *b)
 static struct disposition *intern(const struct disposition *wanted)
 {
 	uint64_t hash = (wanted->handler ^ wanted->mask * 31 ^ (uint64_t)wanted->signo << 32 ^
-			 (uint32_t)wanted->flags) * UINT64_C(0x9e3779b97f4a7c15);
+			 (uint32_t)wanted->flags) *
+			UINT64_C(0x9e3779b97f4a7c15);
 
 	for (uint32_t tried = 0; tried < POOL; tried++) {
 		uint32_t i = (uint32_t)(hash >> 40) + tried;
@@ -88,8 +97,8 @@ static struct disposition *intern_action(int signo, const struct sigaction *act)
 
 static uint32_t append_record(struct disposition *d, uint64_t epoch)
 {
-	bool is_current = atomic_load(&table.fates[d->signo]) == CURRENT &&
-			  signal_disposition(d->signo) == d;
+	bool is_current =
+		atomic_load(&table.fates[d->signo]) == CURRENT && signal_disposition(d->signo) == d;
 	struct seg_handler *record;
 	uint32_t index = segment_append(SEG_HANDLERS, (void **)&record);
 
@@ -117,7 +126,7 @@ uint32_t signal_record(const struct disposition *disposition)
 	return append_record(d, epoch);
 }
 
-/* A new segment (a forked child's) learns all handlers that it inherits, not only those that run. */
+/* A new segment (a forked child's) learns all inherited handlers, not only those that run. */
 static void carry(void)
 {
 	uint64_t epoch = segment_epoch();
@@ -146,8 +155,8 @@ static void set_current(const struct disposition *d, bool is_current, bool is_in
 }
 
 /*
- * A child that has recorded nothing yet does not get a segment for this alone: between fork and exec it
- * is usual to put handlers back, and carry() tells later what is in force.
+ * A child that has recorded nothing yet does not get a segment for this alone: between fork and
+ * exec it is usual to put handlers back, and carry() tells later what is in force.
  */
 static void record_change(const struct disposition *old, const struct disposition *installed)
 {
@@ -193,15 +202,14 @@ static void restore_signals(uint64_t old)
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, KERNEL_SIGSET);
 }
 
-/* Turns what the kernel says back into what the program had set. `d` was installed when it said so. */
+/* Turns what the kernel says back into what the program had set, when `d` was installed. */
 static void translate(struct sigaction *old, const struct disposition *d, uint8_t fate)
 {
 	if (!d)
 		return;
 	if (old->sa_sigaction == signal_trampoline)
 		old->sa_sigaction = (void (*)(int, siginfo_t *, void *))d->handler;
-	else if (fate == REPLACED || old->sa_handler != SIG_DFL ||
-		 !(old->sa_flags & SA_RESETHAND))
+	else if (fate == REPLACED || old->sa_handler != SIG_DFL || !(old->sa_flags & SA_RESETHAND))
 		return; /* not ours, or not what the kernel left of ours */
 	if (!(d->flags & SA_SIGINFO))
 		old->sa_flags &= ~SA_SIGINFO;
@@ -238,13 +246,38 @@ static int install_unseen(int signo, const struct sigaction *act, struct sigacti
 	return ret;
 }
 
+/* What stood in the table and in the kernel before a change. */
+struct before {
+	struct disposition *last;
+	uint8_t fate;
+	struct sigaction was;
+};
+
+/* `installed` is the pool's copy of what `ours` stands in for, NULL where ours is the program's
+ * own. */
+static int change(int signo, const struct sigaction *ours, struct disposition *installed,
+		  struct before *before)
+{
+	uint64_t mask = block_signals();
+	int ret;
+
+	before->last = atomic_load(&table.last[signo]);
+	before->fate = atomic_load(&table.fates[signo]);
+	/* Before the kernel: the trampoline may run from its word on. */
+	if (installed)
+		atomic_store_explicit(&table.last[signo], installed, memory_order_release);
+	ret = real()->sigaction(signo, ours, &before->was);
+	if (ret == 0 && ours)
+		atomic_store(&table.fates[signo], installed ? CURRENT : REPLACED);
+	restore_signals(mask);
+	return ret;
+}
+
 int signal_install(int signo, const struct sigaction *act, struct sigaction *oldact)
 {
-	struct sigaction ours, was = { 0 };
-	struct disposition *installed = NULL, *last;
-	uint64_t mask;
-	uint8_t fate;
-	int ret;
+	struct disposition *installed = NULL;
+	struct before before = {0};
+	struct sigaction ours;
 
 	if (is_refused(signo))
 		return real()->sigaction(signo, act, oldact);
@@ -259,22 +292,14 @@ int signal_install(int signo, const struct sigaction *act, struct sigaction *old
 		ours.sa_sigaction = signal_trampoline;
 		ours.sa_flags |= SA_SIGINFO;
 	}
-	mask = block_signals();
-	last = atomic_load(&table.last[signo]);
-	fate = atomic_load(&table.fates[signo]);
-	/* Before the kernel: the trampoline may run from its word on. */
-	if (installed)
-		atomic_store_explicit(&table.last[signo], installed, memory_order_release);
-	ret = real()->sigaction(signo, act ? &ours : NULL, &was);
-	if (ret == 0 && act)
-		atomic_store(&table.fates[signo], installed ? CURRENT : REPLACED);
-	restore_signals(mask);
-	translate(&was, last, fate);
-	if (ret == 0 && act)
-		record_change(fate == CURRENT ? last : NULL, installed);
-	if (ret == 0 && oldact)
-		*oldact = was;
-	return ret;
+	if (change(signo, act ? &ours : NULL, installed, &before) < 0)
+		return -1;
+	translate(&before.was, before.last, before.fate);
+	if (act)
+		record_change(before.fate == CURRENT ? before.last : NULL, installed);
+	if (oldact)
+		*oldact = before.was;
+	return 0;
 }
 
 void signal_refresh(int signo)

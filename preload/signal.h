@@ -2,9 +2,10 @@
  * Signal dispositions and active handlers.
  *
  * A disposition is what the program asked for with sigaction() and its relatives. Handlers are
- * installed as signal_trampoline() with the program's own flags and mask; the table of signal.c keeps the
- * program's handler, for the trampoline to call and for oldact to hand back. The kernel stays the
- * truth about what is installed: the table is consulted only where the kernel names our trampoline.
+ * installed as signal_trampoline() with the program's own flags and mask; the table of signal.c
+ * keeps the program's handler, for the trampoline to call and for oldact to hand back. The kernel
+ * stays the truth about what is installed: the table is consulted only where the kernel names our
+ * trampoline.
  */
 #ifndef LOCKJAM_SIGNAL_H
 #define LOCKJAM_SIGNAL_H
@@ -20,10 +21,10 @@
 /* Never changed once it is in the table, but for `record`. Lives as long as the process. */
 struct disposition {
 	uintptr_t handler;
-	uint64_t mask;  /* sa_mask, bit n-1 for signal n */
+	uint64_t mask; /* sa_mask, bit n-1 for signal n */
 	int signo;
-	int flags;      /* as the program gave them; bit 31 is SA_RESETHAND */
-	_Atomic uint64_t record; /* index into SEG_HANDLERS | epoch << 32, of the segment that has it */
+	int flags; /* as the program gave them; bit 31 is SA_RESETHAND */
+	_Atomic uint64_t record; /* index into SEG_HANDLERS | epoch of its segment << 32 */
 };
 
 /*
@@ -31,10 +32,10 @@ struct disposition {
  * stack: a stack that siglongjmp() has left may be overwritten, or unmapped, before we look again.
  */
 struct shim_frame {
-	struct shim_frame *prev;     /* the handler that this one interrupted */
+	struct shim_frame *prev; /* the handler that this one interrupted */
 	const struct disposition *disposition;
-	void *context;               /* ucontext_t of the interrupted code */
-	uintptr_t address;           /* the trampoline's own stack frame */
+	void *context;     /* ucontext_t of the interrupted code */
+	uintptr_t address; /* the trampoline's own stack frame */
 	uintptr_t interrupted_sp;
 	uintptr_t interrupted_pc;
 	uintptr_t return_address;    /* of the trampoline; stands at address + 8 */
@@ -42,14 +43,14 @@ struct shim_frame {
 	bool on_alt;                 /* the trampoline runs on it */
 	bool logged;                 /* the delivery is in the event ring, so the return will be */
 	int errno_before;
-	uint32_t depth;              /* shim_self.depth of the interrupted code */
-	uint32_t nesting;            /* 1 = interrupted no other handler */
-	uint32_t finding;            /* whose call is running in this handler, see seg_thread */
+	uint32_t depth;   /* shim_self.depth of the interrupted code */
+	uint32_t nesting; /* 1 = interrupted no other handler */
+	uint32_t finding; /* whose call is running in this handler, see seg_thread */
 	uint64_t call_since_ns;
 	uint64_t entered_ns;
-	uint64_t serial;             /* 0 = free; tells one use of this frame from the next */
-	int32_t tid;                 /* owner */
-	uint32_t record;             /* of the disposition, 0 not recorded */
+	uint64_t serial; /* 0 = free; tells one use of this frame from the next */
+	int32_t tid;     /* owner */
+	uint32_t record; /* of the disposition, 0 not recorded */
 };
 
 /* --- signal.c: the table --------------------------------------------------------------------- */
@@ -69,7 +70,7 @@ void signal_refresh(int signo);
 /* The kernel has put SIG_DFL in the place of a SA_RESETHAND handler. */
 void signal_was_reset(const struct disposition *d);
 
-/* The record of a disposition in the current segment, made if need be; 0 none. In a bracket only. */
+/* The disposition's record in the current segment, made if need be; 0 none. In a bracket only. */
 uint32_t signal_record(const struct disposition *d);
 
 /* --- trampoline.c: active handlers ------------------------------------------------------------ */
@@ -84,8 +85,8 @@ void signal_trampoline(int signo, siginfo_t *info, void *context);
 struct shim_frame *trampoline_active(uintptr_t sp);
 
 /*
- * The handler of `frame` begins the call of a finding (a 1-based index) whose return we will see, or ends
- * it (0). In a bracket only.
+ * The handler of `frame` begins the call of a finding (a 1-based index) whose return we will see,
+ * or ends it (0). In a bracket only.
  */
 void trampoline_note_call(struct shim_frame *frame, uint32_t finding, uint64_t now_ns);
 

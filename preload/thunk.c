@@ -17,7 +17,7 @@
 extern _Atomic(void *) thunk_real[THUNK_COUNT] __attribute__((visibility("hidden")));
 
 const struct thunk_info thunk_info[THUNK_COUNT] = {
-#define UNSAFE(name, way, why) [THUNK_##name] = { #name, THUNK_##way },
+#define UNSAFE(name, way, why) [THUNK_##name] = {#name, THUNK_##way},
 #include "preload/unsafe.list"
 #undef UNSAFE
 };
@@ -60,7 +60,7 @@ static void *find(uint32_t id)
 
 void thunk_allocator_range(uint64_t *low, uint64_t *high)
 {
-	static const uint16_t members[] = { THUNK_malloc, THUNK_free, THUNK_calloc, THUNK_realloc };
+	static const uint16_t members[] = {THUNK_malloc, THUNK_free, THUNK_calloc, THUNK_realloc};
 
 	*low = UINT64_MAX;
 	*high = 0;

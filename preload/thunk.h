@@ -20,7 +20,12 @@ enum thunk_id {
 };
 
 /* How a thunk goes on; see unsafe.def. */
-enum thunk_way { THUNK_CALL, THUNK_ALLOC, THUNK_LOCK, THUNK_JUMP };
+enum thunk_way {
+	THUNK_CALL,
+	THUNK_ALLOC,
+	THUNK_LOCK,
+	THUNK_JUMP
+};
 
 struct thunk_info {
 	const char *name;

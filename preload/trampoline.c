@@ -13,7 +13,7 @@
 #include "preload/signal.h"
 #include "preload/sys.h"
 
-#define FRAMES 1024 /* more handlers at once than this run without us, and are counted */
+#define FRAMES 1024           /* more handlers at once than this run without us, and are counted */
 #define RATE_LIMIT_NS 1000000 /* deliveries closer than this are counted, but are no events */
 
 static struct {
@@ -81,8 +81,8 @@ static bool is_within(uintptr_t sp, uintptr_t low, uintptr_t high)
 
 /*
  * Stacks grow down. On the alternate stack its bounds tell; elsewhere only the order does, and the
- * trampoline's return address, which stands between sp and the stack's end. It can be read, unless sp is
- * on a stack of which we know nothing.
+ * trampoline's return address, which stands between sp and the stack's end. It can be read, unless
+ * sp is on a stack of which we know nothing.
  */
 static bool is_active(const struct shim_frame *frame, uintptr_t sp)
 {
@@ -170,8 +170,8 @@ static void find_stacks(struct shim_frame *frame, const ucontext_t *context)
 	frame->on_alt = is_within(frame->address, frame->alt_low, frame->alt_high);
 }
 
-__attribute__((noinline)) static struct shim_frame *push(const struct disposition *d, ucontext_t *context, uintptr_t address,
-			       uintptr_t return_address)
+__attribute__((noinline)) static struct shim_frame *
+push(const struct disposition *d, ucontext_t *context, uintptr_t address, uintptr_t return_address)
 {
 	struct shim_frame *frame;
 
@@ -263,10 +263,10 @@ __attribute__((noinline)) static void record_entry(struct shim_frame *frame, con
 		record->max_depth = frame->nesting;
 	frame->logged = now - before > RATE_LIMIT_NS;
 	if (frame->logged)
-		segment_event_at(now, &(struct segment_event){
-					      .kind = SEG_EV_SIGNAL,
-					      .aux = info->si_code <= 0 ? info->si_pid : 0,
-					      .value = frame->record });
+		segment_event_at(
+			now, &(struct segment_event){.kind = SEG_EV_SIGNAL,
+						     .aux = info->si_code <= 0 ? info->si_pid : 0,
+						     .value = frame->record});
 	if (frame->disposition->flags & (int)SA_RESETHAND)
 		signal_was_reset(frame->disposition);
 }
@@ -297,8 +297,8 @@ static void record_return(const struct shim_frame *frame, int errno_after)
 		add(&record->errno_clobbered, 1);
 	}
 	if (frame->logged)
-		segment_event_at(now, &(struct segment_event){ .kind = SEG_EV_RETURN,
-							       .value = frame->record });
+		segment_event_at(now, &(struct segment_event){.kind = SEG_EV_RETURN,
+							      .value = frame->record});
 }
 
 /* Is the frame still this trampoline's, that is: was it never taken for one that was left? */

@@ -1,7 +1,7 @@
 /*
  * sigaction() and the older ways to install a handler. All of them lead to signal_install(), with
- * what libc's own would have asked the kernel for (glibc 2.36: signal/, sysdeps/posix/, facts only), so that
- * one system call changes the disposition, as without us.
+ * what libc's own would have asked the kernel for (glibc 2.36: signal/, sysdeps/posix/, facts
+ * only), so that one system call changes the disposition, as without us.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -26,7 +26,7 @@ static bool is_valid(int signo)
 
 static sighandler_t install(int signo, sighandler_t handler, int flags, uint64_t mask)
 {
-	struct sigaction act = { 0 }, old = { 0 };
+	struct sigaction act = {0}, old = {0};
 
 	act.sa_handler = handler;
 	act.sa_flags = flags;
@@ -40,8 +40,8 @@ static sighandler_t install_bsd(int signo, sighandler_t handler)
 		errno = EINVAL;
 		return SIG_ERR;
 	}
-	return install(signo, handler,
-		       atomic_load(&interrupting) & bit(signo) ? 0 : SA_RESTART, bit(signo));
+	return install(signo, handler, atomic_load(&interrupting) & bit(signo) ? 0 : SA_RESTART,
+		       bit(signo));
 }
 
 static sighandler_t install_sysv(int signo, sighandler_t handler)
@@ -139,7 +139,7 @@ SHIM_EXPORT sighandler_t sigset(int signo, sighandler_t handler)
 
 SHIM_EXPORT int sigignore(int signo)
 {
-	struct sigaction act = { .sa_handler = SIG_IGN };
+	struct sigaction act = {.sa_handler = SIG_IGN};
 
 	return signal_install(signo, &act, NULL);
 }

@@ -28,14 +28,17 @@ static void second(int signo)
 
 static const char *name_of(sighandler_t handler)
 {
-	return handler == SIG_DFL ? "SIG_DFL" : handler == SIG_IGN ? "SIG_IGN" :
-	       handler == SIG_ERR ? "SIG_ERR" : handler == first ? "first" :
-	       handler == second ? "second" : "another";
+	return handler == SIG_DFL   ? "SIG_DFL"
+	       : handler == SIG_IGN ? "SIG_IGN"
+	       : handler == SIG_ERR ? "SIG_ERR"
+	       : handler == first   ? "first"
+	       : handler == second  ? "second"
+				    : "another";
 }
 
 static void show_now(int signo)
 {
-	struct sigaction now = { 0 };
+	struct sigaction now = {0};
 	int result = sigaction(signo, NULL, &now);
 
 	show("%d: %d %s %x\n", signo, result, name_of(now.sa_handler), (unsigned)now.sa_flags);
@@ -43,14 +46,14 @@ static void show_now(int signo)
 
 static void set(int signo, sighandler_t handler, int flags)
 {
-	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+	struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
 
 	SHOW(sigaction(signo, &action, NULL));
 }
 
 static void every_number(void)
 {
-	struct sigaction action = { .sa_handler = first };
+	struct sigaction action = {.sa_handler = first};
 
 	for (int signo = -1; signo <= 66; signo++) {
 		show("%d\n", signo);
@@ -77,13 +80,14 @@ struct kernel_action {
 
 static void behind_libc(void)
 {
-	struct kernel_action raw = { 0 }, mine = { 0 };
-	struct sigaction again = { 0 };
+	struct kernel_action raw = {0}, mine = {0};
+	struct sigaction again = {0};
 
 	set(SIGUSR2, first, SA_RESTART);
 	syscall(SYS_rt_sigaction, SIGUSR2, NULL, &mine, sizeof(uint64_t));
 	raw.handler = second;
-	raw.flags = mine.flags & ~(unsigned long)SA_SIGINFO; /* what is below libc may show the shim */
+	raw.flags =
+		mine.flags & ~(unsigned long)SA_SIGINFO; /* what is below libc may show the shim */
 	raw.restorer = mine.restorer;
 	SHOW(syscall(SYS_rt_sigaction, SIGUSR2, &raw, NULL, sizeof(uint64_t)));
 	raise(SIGUSR2);
@@ -108,7 +112,7 @@ static void leave(int signo)
 static void faulting_pointers(void)
 {
 	void *bad = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct sigaction action = { .sa_handler = second };
+	struct sigaction action = {.sa_handler = second};
 	sigset_t mask;
 
 	set(SIGSEGV, leave, SA_NODEFER);
@@ -132,7 +136,7 @@ static void faulting_pointers(void)
 static void *change_often(void *raises)
 {
 	for (int i = 0; i < 5000; i++) {
-		struct sigaction action = { .sa_handler = i & 1 ? first : second }, old;
+		struct sigaction action = {.sa_handler = i & 1 ? first : second}, old;
 
 		action.sa_flags = i & 2 ? SA_RESTART : 0;
 		sigaction(SIGUSR1, &action, &old);
@@ -160,10 +164,10 @@ static void more_than_anybody_keeps(void)
 	int wrong = 0;
 
 	for (uint64_t i = 0; i < 2000; i++) {
-		struct sigaction action = { .sa_handler = first }, now;
+		struct sigaction action = {.sa_handler = first}, now;
 		uint64_t mask = 0;
 
-		memcpy(&action.sa_mask, &(uint64_t){ i << 20 }, sizeof(i));
+		memcpy(&action.sa_mask, &(uint64_t){i << 20}, sizeof(i));
 		sigaction(SIGUSR1, &action, NULL);
 		sigaction(SIGUSR1, NULL, &now);
 		memcpy(&mask, &now.sa_mask, sizeof(mask));
@@ -215,13 +219,13 @@ static void vanished_stack(void)
 
 	set(SIGUSR1, leave, SA_ONSTACK);
 	for (int i = 0; i < 100; i++) {
-		stack_t stack = { .ss_sp = low + size, .ss_size = size };
+		stack_t stack = {.ss_sp = low + size, .ss_size = size};
 
 		mprotect(low + size, size, PROT_READ | PROT_WRITE);
 		sigaltstack(&stack, NULL);
 		if (!sigsetjmp(back, 1))
 			raise(SIGUSR1);
-		sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+		sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
 		mprotect(low + size, size, PROT_NONE);
 		free(malloc(100));
 	}
@@ -237,7 +241,7 @@ static void count_and_allocate(int signo)
 
 static void strict_seccomp(void)
 {
-	struct itimerval often = { { 0, 2000 }, { 0, 2000 } };
+	struct itimerval often = {{0, 2000}, {0, 2000}};
 
 	free(malloc(30));
 	signal(SIGALRM, count_and_allocate);
@@ -274,16 +278,16 @@ static void no_counter(void)
 }
 
 static const struct table_case cases[] = {
-	{ "every number", every_number },
-	{ "behind libc's back", behind_libc },
-	{ "pointers that fault", faulting_pointers },
-	{ "threads at once", threads_at_once },
-	{ "more than anybody keeps", more_than_anybody_keeps },
-	{ "contexts", contexts },
-	{ "a stack that vanished", vanished_stack },
-	{ "strict seccomp", strict_seccomp },
-	{ "no counter", no_counter },
-	{ NULL, NULL },
+	{"every number", every_number},
+	{"behind libc's back", behind_libc},
+	{"pointers that fault", faulting_pointers},
+	{"threads at once", threads_at_once},
+	{"more than anybody keeps", more_than_anybody_keeps},
+	{"contexts", contexts},
+	{"a stack that vanished", vanished_stack},
+	{"strict seccomp", strict_seccomp},
+	{"no counter", no_counter},
+	{NULL, NULL},
 };
 
 int main(int argc, char **argv)
