@@ -1,10 +1,15 @@
 /*
- * Files that were locked: see resource.h. Resources are never deleted, so a hash with open
- * addressing, filled by compare-and-swap, needs no lock. Its slots carry the epoch of the segment, so
- * that a forked child finds the whole table empty without clearing it.
+ * Files that were locked: see resource.h. A hash with open addressing, filled by compare-and-swap,
+ * needs no lock. Its slots carry the epoch of the segment, so that a forked child finds the whole
+ * table empty without clearing it.
+ *
+ * A server may lock more files in its life than the table has records: then the records of those
+ * that have no lock now are used again, oldest first.
  */
 #include <stdatomic.h>
 
+#include "preload/descriptor.h"
+#include "preload/lockset_list.h"
 #include "preload/resource.h"
 #include "preload/shim.h"
 #include "preload/sys.h"
@@ -12,8 +17,11 @@
 
 #define HASH_SLOTS 8192 /* a power of two, twice the resources */
 
+#define RECYCLE_TRIES 64
+
 static struct {
-	_Atomic uint64_t slots[HASH_SLOTS]; /* epoch << 32 | index */
+	_Atomic uint64_t slots[HASH_SLOTS]; /* epoch << 32 | index; index 0: was removed */
+	_Atomic uint32_t hand;              /* where the search for an idle record goes on */
 } resources;
 
 static uint32_t hash_start(uint64_t dev, uint64_t ino)
@@ -36,16 +44,20 @@ static uint32_t look_up(uint64_t dev, uint64_t ino, uint32_t *slot)
 	uint64_t epoch = segment_epoch() & UINT32_MAX;
 	uint32_t at = hash_start(dev, ino);
 
+	*slot = HASH_SLOTS;
 	for (uint32_t n = 0; n < HASH_SLOTS; n++, at = (at + 1) & (HASH_SLOTS - 1)) {
 		uint64_t value = atomic_load_explicit(&resources.slots[at], memory_order_acquire);
+		bool is_free = value >> 32 != epoch || !(uint32_t)value;
 
-		*slot = at;
+		if (is_free && *slot == HASH_SLOTS)
+			*slot = at;
 		if (value >> 32 != epoch)
 			return 0;
-		if (is_record_of((uint32_t)value, dev, ino))
+		if (is_record_of((uint32_t)value, dev, ino)) {
+			*slot = at;
 			return (uint32_t)value;
+		}
 	}
-	*slot = HASH_SLOTS;
 	return 0;
 }
 
@@ -58,7 +70,7 @@ static uint32_t insert(uint64_t dev, uint64_t ino, uint32_t slot, uint32_t index
 		uint64_t old = atomic_load(&resources.slots[slot]);
 		uint32_t found;
 
-		if (old >> 32 != epoch &&
+		if ((old >> 32 != epoch || !(uint32_t)old) &&
 		    atomic_compare_exchange_strong(&resources.slots[slot], &old, epoch << 32 | index))
 			break;
 		found = look_up(dev, ino, &slot);
@@ -68,20 +80,74 @@ static uint32_t insert(uint64_t dev, uint64_t ino, uint32_t slot, uint32_t index
 	return index;
 }
 
+/* --- records that are used again --------------------------------------------------------------- */
+
+/* No lock in the set, and none that waits. */
+static bool is_idle(uint32_t index)
+{
+	const struct seg_header *header = segment_get();
+
+	if (lockset_first(index))
+		return false;
+	for (uint32_t slot = 1; slot <= header->tables[SEG_LOCKS].used; slot++) {
+		const struct seg_lock *lock = lockset_record(slot);
+
+		if (lock->state != SEG_LOCK_FREE && lock->resource == index)
+			return false;
+	}
+	return true;
+}
+
+/* What was remembered under this index is forgotten. */
+static void forget(uint32_t index, const struct seg_resource *record)
+{
+	uint32_t slot;
+
+	if (look_up(record->key1, record->key2, &slot) == index)
+		atomic_store(&resources.slots[slot], (segment_epoch() & UINT32_MAX) << 32);
+	for (int fd = descriptor_limit() - 1; fd >= 0; fd--)
+		if (descriptor_resource(fd) == index)
+			descriptor_set_resource(fd, 0);
+}
+
+static uint32_t recycle(struct seg_resource **record)
+{
+	uint32_t used = segment_get()->tables[SEG_RESOURCES].used;
+
+	for (int n = 0; n < RECYCLE_TRIES; n++) {
+		uint32_t index = atomic_fetch_add(&resources.hand, 1) % used + 1;
+
+		*record = segment_record(SEG_RESOURCES, index);
+		if ((*record)->seq & 1 || !is_idle(index))
+			continue;
+		forget(index, *record);
+		segment_open_record(&(*record)->seq);
+		return index;
+	}
+	return 0;
+}
+
 static uint32_t append(uint64_t dev, uint64_t ino, const char *path)
 {
+	const struct seg_table *table = &segment_get()->tables[SEG_RESOURCES];
 	struct seg_resource *record;
-	uint32_t index = segment_append(SEG_RESOURCES, (void **)&record);
+	uint32_t index = 0;
 
+	if (shim_unlikely(table->used == table->capacity))
+		index = recycle(&record);
+	if (!index)
+		index = segment_append(SEG_RESOURCES, (void **)&record);
 	if (!index)
 		return 0;
 	record->kind = SEG_RES_FILE;
 	record->key1 = dev;
 	record->key2 = ino;
-	record->path = segment_string(path);
+	record->path = segment_string_again(record->path, &record->path_room, path);
 	segment_publish(&record->seq);
 	return index;
 }
+
+/* --- what lock.c asks for ------------------------------------------------------------------------ */
 
 uint32_t resource_find(uint64_t dev, uint64_t ino)
 {

@@ -43,7 +43,7 @@ static const struct {
 	[SEG_PCS] = { sizeof(uint64_t), 65536 },
 	[SEG_MODULES] = { sizeof(struct seg_module), 512 },
 	[SEG_EVENTS] = { sizeof(struct seg_event), 256 },
-	[SEG_STRINGS] = { 1, 256 * 1024 },
+	[SEG_STRINGS] = { 1, 512 * 1024 },
 	[SEG_SLICES] = { 1, 4 * 1024 * 1024 },
 	[SEG_EDGES] = { 0, 0 },
 };
@@ -263,14 +263,45 @@ void segment_forget(void)
 
 /* --- the bracket ---------------------------------------------------------------------------- */
 
+#define RECYCLE_TRIES 64
+
+/* The record of a thread that has ended, claimed by its tid. Only when the table is full. */
+static uint32_t recycle_thread(struct seg_header *header, struct seg_thread **thread)
+{
+	static _Atomic uint32_t hand;
+
+	for (int n = 0; n < RECYCLE_TRIES; n++) {
+		uint32_t index = atomic_fetch_add(&hand, 1) % header->tables[SEG_THREADS].used + 1;
+		int32_t old;
+
+		*thread = segment_record(SEG_THREADS, index);
+		old = (*thread)->tid;
+		if (sys3(SYS_tgkill, header->pid, old, 0) != -ESRCH ||
+		    !atomic_compare_exchange_strong((_Atomic int32_t *)&(*thread)->tid, &old,
+						    shim_self.tid))
+			continue;
+		segment_open_record(&(*thread)->seq);
+		(*thread)->handler_depth = 0;
+		(*thread)->handler_signo = 0;
+		(*thread)->finding = 0;
+		(*thread)->wait = 0;
+		return index;
+	}
+	return 0;
+}
+
 /* A handler may interrupt this and register the thread first: then its record is the one. */
 static void register_thread(void)
 {
+	struct seg_header *header = segment_get();
 	struct seg_thread *thread;
-	uint32_t index;
+	uint32_t index = 0;
 
 	shim_self.tid = sys_gettid();
-	index = segment_append(SEG_THREADS, (void **)&thread);
+	if (shim_unlikely(header->tables[SEG_THREADS].used == own.tables[SEG_THREADS].capacity))
+		index = recycle_thread(header, &thread);
+	if (!index)
+		index = segment_append(SEG_THREADS, (void **)&thread);
 	if (index) {
 		thread->tid = shim_self.tid;
 		thread->first_ns = shim_now_ns();
@@ -425,6 +456,19 @@ uint32_t segment_string(const char *text)
 	struct seg_header *header = segment_get();
 
 	return header ? segment_string_to(header, text) : 0;
+}
+
+/* A reader of the old string may see a mixture; its record is torn for it as well. */
+uint32_t segment_string_again(uint32_t old, uint32_t *room, const char *text)
+{
+	uint32_t length = (uint32_t)strlen(text) + 1;
+
+	if (!old || length > *room) {
+		*room = length;
+		return segment_string(text);
+	}
+	memcpy(record_at(segment_get(), SEG_STRINGS, old), text, length);
+	return old;
 }
 
 void *segment_slice_reserve(uint32_t length, uint32_t *offset)

@@ -160,7 +160,7 @@ struct seg_resource {
 	uint32_t kind;
 	uint64_t key1, key2;
 	uint32_t path; /* string; as /proc/self/fd/N gave it at first sight */
-	uint32_t reserved;
+	uint32_t path_room; /* the writer's: bytes at path, for the next file of this record */
 };
 static_assert(sizeof(struct seg_resource) == 32, "ABI");
 

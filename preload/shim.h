@@ -83,6 +83,8 @@ void segment_publish(uint32_t *seq);
 
 /* Copies a string into SEG_STRINGS; its offset, 0 if there is no room. */
 uint32_t segment_string(const char *text);
+/* The same in the place of an old one that nobody else uses, if its `room` is enough; kept there. */
+uint32_t segment_string_again(uint32_t old, uint32_t *room, const char *text);
 /* Room for `length` bytes in SEG_SLICES (its pages are there: writing cannot fault), or NULL. */
 void *segment_slice_reserve(uint32_t length, uint32_t *offset);
 
