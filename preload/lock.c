@@ -261,7 +261,7 @@ bool lock_begin(struct lock_call *call)
 	call->ofd = 0;
 	call->undo.count = 0;
 	if (call->mode && !call->blocking)
-		return shim_self.in_vfork == 0;
+		return true;
 	if (!shim_begin(&saved_errno))
 		return false;
 	forget_stale_wait();
@@ -310,7 +310,7 @@ bool lock_close_matters(int fd)
 {
 	if (shim_likely(fd >= descriptor_limit() && !lockset_has_posix()))
 		return false;
-	return !shim_self.in_vfork && (lockset_has_posix() || lockset_has_ofd() ||
+	return !shim_is_off() && (lockset_has_posix() || lockset_has_ofd() ||
 				       lockset_has_polling() || descriptor_ofd(fd));
 }
 
@@ -361,6 +361,6 @@ void lock_close(int fd)
 			drop_ofd(fd);
 		shim_end(saved_errno);
 	}
-	if (!shim_self.in_vfork)
+	if (!shim_is_off())
 		descriptor_closed(fd);
 }

@@ -113,6 +113,12 @@ extern bool shim_no_counter __attribute__((visibility("hidden")));
  */
 extern bool shim_sealed __attribute__((visibility("hidden")));
 
+/* The wrappers' first question: may nothing be done at all, not even looked at? */
+static inline bool shim_is_off(void)
+{
+	return shim_unlikely(shim_self.in_vfork || shim_sealed);
+}
+
 /* --- stack.c ------------------------------------------------------------------------------- */
 
 /*

@@ -132,7 +132,7 @@ static int set_lock(fcntl_function *function, int fd, int command, struct flock 
 	struct lock_call call;
 	int saved_errno = errno, result;
 
-	if (shim_self.in_vfork || !is_readable(lock))
+	if (shim_is_off() || !is_readable(lock))
 		return function(fd, command, lock);
 	if (!is_blocking(command) && lock->l_type != F_UNLCK)
 		return try_lock(function, fd, command, lock);
@@ -149,7 +149,7 @@ static int duplicate(fcntl_function *function, int fd, int command, void *argume
 {
 	int result = function(fd, command, argument);
 
-	if (result >= 0 && !shim_self.in_vfork)
+	if (result >= 0 && !shim_is_off())
 		descriptor_duplicated(fd, result);
 	return result;
 }
@@ -217,7 +217,7 @@ static int any_lockf(lockf_function *function, int fd, int command, off_t length
 	call.mode = command == F_ULOCK ? 0 : SEG_MODE_WRITE;
 	call.blocking = command == F_LOCK;
 	call.fd = fd;
-	if ((command != F_LOCK && command != F_TLOCK && command != F_ULOCK) ||
+	if (shim_is_off() || (command != F_LOCK && command != F_TLOCK && command != F_ULOCK) ||
 	    !describe_range(&call, SEEK_CUR, 0, length) || !lock_begin(&call))
 		return function(fd, command, length);
 	result = lockf_call(function, &call, command, length);

@@ -78,7 +78,7 @@ SHIM_EXPORT int dup(int fd)
 {
 	int result = real()->dup(fd);
 
-	if (result >= 0 && !shim_self.in_vfork)
+	if (result >= 0 && !shim_is_off())
 		descriptor_duplicated(fd, result);
 	return result;
 }
@@ -96,7 +96,7 @@ SHIM_EXPORT int dup2(int from, int to)
 	if (shim_unlikely(replaces(from, to)))
 		lock_close(to);
 	result = real()->dup2(from, to);
-	if (result >= 0 && !shim_self.in_vfork)
+	if (result >= 0 && !shim_is_off())
 		descriptor_duplicated(from, to);
 	return result;
 }
@@ -108,7 +108,7 @@ SHIM_EXPORT int dup3(int from, int to, int flags)
 	if (shim_unlikely((flags & ~O_CLOEXEC) == 0 && replaces(from, to)))
 		lock_close(to);
 	result = real()->dup3(from, to, flags);
-	if (result >= 0 && !shim_self.in_vfork)
+	if (result >= 0 && !shim_is_off())
 		descriptor_duplicated(from, to);
 	return result;
 }

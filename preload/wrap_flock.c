@@ -34,7 +34,7 @@ SHIM_EXPORT int flock(int fd, int operation)
 	struct lock_call call;
 	int result;
 
-	if (!describe(&call, fd, operation) || !lock_begin(&call))
+	if (shim_is_off() || !describe(&call, fd, operation) || !lock_begin(&call))
 		return real()->flock(fd, operation);
 	result = real()->flock(fd, operation);
 	lock_end(&call, result < 0 ? errno : 0);
