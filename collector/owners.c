@@ -302,6 +302,34 @@ static void note_unowned(struct search *s)
 		model_note(s->g->m, "the descriptors of some processes may not be read (run as root)");
 }
 
+/* An open file description that is not known to belong to a running process. */
+static bool is_adrift(const struct gather *g, const struct kernel_lock *e)
+{
+	struct proc_stat st;
+
+	if (e->lock != MODEL_NONE || e->is_outdated || e->depth ||
+	    (e->kind != LOCK_OFD && e->kind != LOCK_FLOCK))
+		return false;
+	return e->pid <= 0 || proc_read_stat(g->proc, e->pid, &st) || st.state == 'Z';
+}
+
+void owners_find_among_recorded(struct gather *g, struct kernel_locks *k)
+{
+	struct search s = {.g = g, .proc = g->proc, .k = k, .wanted = calloc(k->count + (size_t)1, sizeof(uint32_t))};
+
+	if (!s.wanted) {
+		g->m->out_of_memory = true;
+		return;
+	}
+	for (uint32_t i = 0; i < k->count; i++)
+		if (is_adrift(g, &k->items[i]))
+			s.wanted[s.count++] = i;
+	for (uint32_t i = 0; i < g->m->processes.count && s.found < s.count; i++)
+		if (g->m->processes.items[i].state == PROCESS_LIVE)
+			held_by_process(s.proc, g->m->processes.items[i].pid, use_owner, &s);
+	free(s.wanted);
+}
+
 void owners_find(struct gather *g, struct kernel_locks *k)
 {
 	struct search s = {.g = g, .proc = g->proc, .k = k, .wanted = calloc(k->count + (size_t)1, sizeof(uint32_t))};
@@ -317,7 +345,8 @@ void owners_find(struct gather *g, struct kernel_locks *k)
 		/* Who recorded it may have had no /proc to learn the path from. */
 		if (e->lock != MODEL_NONE)
 			find_path(&s, e);
-		if (e->lock != MODEL_NONE || e->is_outdated || (e->pid > 0 && find_named(&s, e)))
+		if (e->lock != MODEL_NONE || e->is_outdated || e->is_deduced ||
+		    (e->pid > 0 && find_named(&s, e)))
 			continue;
 		/* POSIX locks go with their process; an open file description may live on. */
 		if (e->kind == LOCK_POSIX || e->kind == LOCK_LEASE || (e->kind == LOCK_FLOCK && e->depth))

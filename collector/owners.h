@@ -16,6 +16,12 @@
 void owners_find(struct gather *g, struct kernel_locks *k);
 
 /*
+ * The same, but only for holds through open file descriptions whose taker has ended or is not named (flock(1) in
+ * a shell takes the lock and ends), and only among the recorded processes: what a saved session needs.
+ */
+void owners_find_among_recorded(struct gather *g, struct kernel_locks *k);
+
+/*
  * Recorded holds and waits that /proc/locks did not show (EVIDENCE_STALE): it skips lines when
  * others go while it is read, and some file systems keep queues of their own. What the process's
  * descriptor or its thread's system call shows becomes EVIDENCE_OBSERVED again.

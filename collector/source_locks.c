@@ -25,6 +25,7 @@ static void drop_foreign(const struct gather *g, struct kernel_locks *k)
 
 		for (last = first; last == first || (last < k->count && k->items[last].depth); last++)
 			is_ours |= k->items[last].lock != MODEL_NONE ||
+				   k->items[last].process != MODEL_NONE ||
 				   (k->items[last].pid > 0 && has_live_process(g, k->items[last].pid));
 		for (uint32_t i = first; !is_ours && i < last; i++)
 			k->items[i].is_outdated = true;
@@ -67,8 +68,10 @@ static int merge(struct gather *g, struct kernel_locks *k)
 
 	if (r)
 		return r;
-	if (g->options->dir)
+	if (g->options->dir) {
+		owners_find_among_recorded(g, k);
 		drop_foreign(g, k);
+	}
 	owners_find(g, k);
 	r = merge_judge(g, k);
 	if (r)
