@@ -93,10 +93,17 @@ static int compare_waiters(const void *x, const void *y, void *data)
 	return 0;
 }
 
+/* While something runs the graph is of now: who has ended neither holds nor waits. */
+static bool is_of_the_dead(const struct model *m, const struct model_lock *l)
+{
+	return m->is_live && l->process != MODEL_NONE &&
+	       m->processes.items[l->process].state != PROCESS_LIVE;
+}
+
 static bool is_visible(const struct model *m, uint32_t i)
 {
 	return i < m->locks.count && m->locks.items[i].evidence != EVIDENCE_STALE &&
-	       !m->locks.items[i].is_copy;
+	       !m->locks.items[i].is_copy && !is_of_the_dead(m, &m->locks.items[i]);
 }
 
 /* Where the chain of blockers ends: a hold, or a waiter whose own blocker is not known. */

@@ -24,7 +24,8 @@ bool graph_conflicts(const struct model *m, uint32_t hold, uint32_t waiter);
 /*
  * Contended holds first (most waiters first), then by path, range and pid; holds without waiters
  * last; several holders that block one waiter stand one under the other, the waiters under the
- * last. EVIDENCE_STALE locks and copies (is_copy) are left out. 0 or -ENOMEM.
+ * last. EVIDENCE_STALE locks and copies (is_copy) are left out, and
+ * what the dead held while others of their session still run. 0 or -ENOMEM.
  */
 int graph_build(const struct model *m, struct graph *g);
 void graph_done(struct graph *g);

@@ -158,6 +158,8 @@ static int read_header(struct segment *s, char *cause, size_t size)
 	int r = s->size < sizeof(s->header) ? -EINVAL
 					    : read_at(s, &s->header, sizeof(s->header), 0);
 
+	if (!s->size)
+		return fail(-ENODATA, cause, size, "not ready: its writer died while making it");
 	if (r == -EINVAL)
 		return fail(r, cause, size, "truncated: %llu bytes are no segment",
 			    (unsigned long long)s->size);

@@ -209,7 +209,9 @@ static void add_candidate(struct directory *d, struct candidate *c)
 	if (c->error && (c->error == -ENOENT || (c->error == -ENODATA && !g->options->dir)))
 		return;
 	snprintf(path, sizeof(path), "%s%s%s", d->path, c->name[0] ? "/" : "", c->name);
-	if (c->error)
+	if (c->error == -ENODATA)
+		model_note(g->m, "a process was killed before its record was ready: nothing is known of it");
+	else if (c->error)
 		model_note(g->m, "%s: %s; it was not read", path, c->cause);
 	if (!c->s)
 		return;

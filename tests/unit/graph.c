@@ -158,6 +158,21 @@ static void long_chains(void)
 	model_free(m);
 }
 
+static void the_dead_hold_nothing_among_the_living(void)
+{
+	struct model *m = model_new();
+	uint32_t a = fixture_file(m, 1, "/a"), h = hold(m, 10, a);
+
+	await(m, 11, a, h);
+	for (uint32_t i = 0; i < m->locks.count; i++)
+		m->locks.items[i].evidence = EVIDENCE_RECORDED;
+	m->processes.items[0].state = m->processes.items[1].state = PROCESS_KILLED;
+	CU_ASSERT_STRING_EQUAL(shown(m), "10:0 11:1"); /* post-mortem */
+	m->is_live = true;
+	CU_ASSERT_STRING_EQUAL(shown(m), "");
+	model_free(m);
+}
+
 static void nothing_is_shown_of_nothing(void)
 {
 	struct model *m = model_new();
@@ -211,6 +226,7 @@ static const struct unit_test tests[] = {
 	{"waiters without a known blocker stand alone", unknown_blockers_stand_alone},
 	{"pollers come after the queue", pollers_come_after_the_queue},
 	{"long chains", long_chains},
+	{"the dead hold nothing among the living", the_dead_hold_nothing_among_the_living},
 	{"nothing of an empty model", nothing_is_shown_of_nothing},
 	{"the model's invariants are checked", invariants_are_checked},
 	{"equal notes are merged", equal_notes_are_merged},

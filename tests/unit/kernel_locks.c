@@ -105,6 +105,24 @@ static void drops_repeated_waiters(void)
 	kernel_locks_done(&k);
 }
 
+/* Others went while the file was read: a hold and its queue were printed twice. */
+static void finds_repetitions(void)
+{
+	parse("1: FLOCK  ADVISORY  WRITE 10 fe:00:5 0 EOF\n"
+	      "1: -> FLOCK  ADVISORY  WRITE 11 fe:00:5 0 EOF\n"
+	      "1: -> FLOCK  ADVISORY  WRITE 12 fe:00:5 0 EOF\n"
+	      "2: POSIX  ADVISORY  WRITE 11 fe:00:6 0 EOF\n"
+	      "3: FLOCK  ADVISORY  WRITE 10 fe:00:5 0 EOF\n"
+	      "3: -> FLOCK  ADVISORY  WRITE 11 fe:00:5 0 EOF\n");
+	CU_ASSERT_EQUAL(k.contradictions, 1);
+	CU_ASSERT(k.items[0].is_outdated);
+	CU_ASSERT(k.items[1].is_outdated);
+	CU_ASSERT(!k.items[2].is_outdated); /* nowhere else: maybe on its way into the other queue */
+	CU_ASSERT(!k.items[4].is_outdated);
+	CU_ASSERT(!k.items[5].is_outdated);
+	kernel_locks_done(&k);
+}
+
 static void lets_sharers_be(void)
 {
 	parse("1: POSIX  ADVISORY  READ 10 fe:00:5 0 EOF\n"
@@ -123,6 +141,7 @@ static const struct unit_test tests[] = {
 	{"survives damaged lines", survives_damage},
 	{"finds holds that cannot stand together", finds_contradictions},
 	{"drops the waiters of an outdated hold too", drops_repeated_waiters},
+	{"finds a hold and its queue printed twice", finds_repetitions},
 	{"lets sharers and other kinds be", lets_sharers_be},
 	{NULL, NULL},
 };
