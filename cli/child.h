@@ -9,7 +9,7 @@
 
 /* As env(1) and nohup(1) have it. */
 enum {
-	STATUS_FAILED = 125,        /* lockjam itself failed */
+	STATUS_FAILED = 125, /* lockjam itself failed */
 	STATUS_NOT_EXECUTABLE = 126,
 	STATUS_NOT_FOUND = 127,
 };
@@ -18,9 +18,9 @@ enum {
 int child_refused(const char *command, int code);
 
 /*
- * Forks, executes argv with the dispositions and the mask that lockjam was given, and waits. Meanwhile signals that
- * a process sends to lockjam are handed on; those of the terminal reach the child by themselves. 0 with
- * waitpid's *status, or negative errno.
+ * Forks, executes argv with the dispositions and the mask that lockjam was given, and waits.
+ * Meanwhile signals that a process sends to lockjam are handed on; those of the terminal reach the
+ * child by themselves. 0 with waitpid's *status, or negative errno.
  */
 int child_run(char **argv, int *status);
 

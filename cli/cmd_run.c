@@ -33,7 +33,8 @@ static int set_environment(const char *dir)
 		return STATUS_FAILED;
 	}
 	preload = shim_preload(path, getenv("LD_PRELOAD"));
-	failed = !preload || setenv("LD_PRELOAD", preload, 1) < 0 || setenv(SEG_ENV_DIR, dir, 1) < 0;
+	failed =
+		!preload || setenv("LD_PRELOAD", preload, 1) < 0 || setenv(SEG_ENV_DIR, dir, 1) < 0;
 	free(preload);
 	if (failed)
 		message(NULL, strerror(ENOMEM), NULL);
@@ -47,7 +48,8 @@ static void tell_findings(struct view *v, const char *kept_dir)
 	char errors[TEXT_SIZE], warnings[TEXT_SIZE], text[4 * TEXT_SIZE], advice[PATH_MAX + 64];
 
 	snprintf(text, sizeof(text), "%u findings (%s, %s)", t.errors + t.warnings + t.notes,
-		 text_count(errors, t.errors, "error"), text_count(warnings, t.warnings, "warning"));
+		 text_count(errors, t.errors, "error"),
+		 text_count(warnings, t.warnings, "warning"));
 	if (kept_dir) {
 		fprintf(stderr, "lockjam: %s: see lockjam report %s\n", text, kept_dir);
 		return;

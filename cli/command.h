@@ -18,8 +18,8 @@ struct command {
 	const char *args;              /* what --help shows behind the name */
 	const char *summary;           /* one line, no full stop */
 	const enum option_id *options; /* those it takes, OPTION_END last */
-	bool ends_options;             /* the first operand ends them: the rest is another command's */
-	int usage_status;              /* exit status of wrong usage; 0: EXIT_TROUBLE */
+	bool ends_options; /* the first operand ends them: the rest is another command's */
+	int usage_status;  /* exit status of wrong usage; 0: EXIT_TROUBLE */
 	int (*run)(const struct options *options); /* returns the exit status */
 };
 

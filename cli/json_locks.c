@@ -74,7 +74,8 @@ static struct json_object *new_party(struct view *v, uint32_t lock)
 		json_add_number(o, "tries", l.tries);
 	if (l.state != LOCK_HELD)
 		json_add_pid(o, "blocked_by", m,
-			     l.blocker == MODEL_NONE ? MODEL_NONE : m->locks.items[l.blocker].process);
+			     l.blocker == MODEL_NONE ? MODEL_NONE
+						     : m->locks.items[l.blocker].process);
 	json_add_bool(o, "carried_over_exec", l.is_carried);
 	json_add_bool(o, "inherited", l.is_inherited);
 	json_add(o, "stack", json_frames(v, l.stack));
@@ -93,13 +94,15 @@ struct json_object *json_locks(struct view *v)
 	struct json_object **entries = calloc(m->locks.count + 1, sizeof(*entries));
 	uint32_t last = MODEL_NONE;
 
-	/* Holders first: a waiter's holder may stand behind it in no order, but it stands somewhere. */
+	/* Holders first: a waiter's holder may stand behind it in no order, but it stands
+	 * somewhere. */
 	for (uint32_t i = 0; entries && i < v->graph.count; i++) {
 		uint32_t lock = v->graph.nodes[i].lock;
 
 		if (m->locks.items[lock].state != LOCK_HELD && head_of(m, lock) != lock)
 			continue;
-		if (last == MODEL_NONE || !is_same_lock(&m->locks.items[last], &m->locks.items[lock])) {
+		if (last == MODEL_NONE ||
+		    !is_same_lock(&m->locks.items[last], &m->locks.items[lock])) {
 			entry = new_entry(m, &m->locks.items[lock]);
 			json_object_array_add(array, entry);
 		}

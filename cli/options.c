@@ -41,9 +41,9 @@ static const char *apply_format(struct options *o, const char *value)
 static const char *apply_env_format(struct options *o, const char *value)
 {
 	o->is_systemd = !strcmp(value, "systemd");
-	return o->is_systemd || !strcmp(value, "shell") ?
-		       NULL :
-		       "unknown format: shell and systemd are known";
+	return o->is_systemd || !strcmp(value, "shell")
+		       ? NULL
+		       : "unknown format: shell and systemd are known";
 }
 
 static const char *apply_error_exitcode(struct options *o, const char *value)
@@ -79,8 +79,8 @@ static const char *apply_exe(struct options *o, const char *value)
 }
 
 static const struct option_spec specs[] = {
-	{OPTION_DIR, "dir", "DIR", "the session directory (read the saved one; run, env: make and keep it)",
-	 apply_dir},
+	{OPTION_DIR, "dir", "DIR",
+	 "the session directory (read the saved one; run, env: make and keep it)", apply_dir},
 	{OPTION_FORMAT, "format", "FORMAT", "text (default) or json", apply_format},
 	{OPTION_ENV_FORMAT, "format", "FORMAT", "shell (default) or systemd", apply_env_format},
 	{OPTION_ALL, "all", NULL, "leave nothing out, however long it gets", apply_all},
@@ -89,7 +89,8 @@ static const struct option_spec specs[] = {
 	{OPTION_EXE, "exe", "FILE", "the program that the core is of", apply_exe},
 	{OPTION_OFFLINE, "offline", NULL, "DIR is a copy: take all its processes for dead",
 	 apply_offline},
-	{OPTION_SYSROOT, "sysroot", "PATH", "where the programs' files are looked up", apply_sysroot},
+	{OPTION_SYSROOT, "sysroot", "PATH", "where the programs' files are looked up",
+	 apply_sysroot},
 	{OPTION_HELP, "help", NULL, "print this help", NULL},
 	{OPTION_VERSION, "version", NULL, "print the version", NULL},
 };

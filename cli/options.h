@@ -19,8 +19,8 @@ enum option_id {
 	OPTION_HELP = 'h',
 	OPTION_VERSION = 'V',
 	/* Without a short form: */
-	OPTION_FORMAT = 256,     /* of the reading commands: text, json */
-	OPTION_ENV_FORMAT,       /* of `env`: shell, systemd */
+	OPTION_FORMAT = 256, /* of the reading commands: text, json */
+	OPTION_ENV_FORMAT,   /* of `env`: shell, systemd */
 	OPTION_ERROR_EXITCODE,
 	OPTION_EXE,
 	OPTION_OFFLINE,

@@ -16,7 +16,8 @@ pid_t reading_pid(const char *text)
 
 	errno = 0;
 	pid = strtol(text, &end, 10);
-	return *text >= '0' && *text <= '9' && !*end && !errno && pid > 0 && pid <= INT_MAX ? pid : 0;
+	return *text >= '0' && *text <= '9' && !*end && !errno && pid > 0 && pid <= INT_MAX ? pid
+											    : 0;
 }
 
 static struct collect_target *make_targets(const struct options *o)

@@ -9,7 +9,8 @@
 
 struct reading {
 	struct collector *collector;
-	struct collect_target *targets; /* the operands: digits are a PID, all else a name or path */
+	struct collect_target
+		*targets; /* the operands: digits are a PID, all else a name or path */
 	struct view view;
 };
 
@@ -17,8 +18,7 @@ struct reading {
  * Collects what the options ask for; o->dir may be a directory or one segment file. 0, or the exit
  * status after what is wrong was said.
  */
-int reading_open(struct reading *r, const struct options *o, bool want_events,
-		 bool want_handlers);
+int reading_open(struct reading *r, const struct options *o, bool want_events, bool want_handlers);
 void reading_close(struct reading *r);
 
 /* A PID, or 0 if the text is none. */

@@ -281,8 +281,8 @@ static void put_headlines(const struct view *v, uint32_t first, uint32_t end)
 
 		if (!view_is_deadlock(f))
 			continue;
-		if (first == end ? !tree_names(v, f, 0, v->graph.count) :
-				   tree_names(v, f, first, end) && !tree_names(v, f, 0, first))
+		if (first == end ? !tree_names(v, f, 0, v->graph.count)
+				 : tree_names(v, f, first, end) && !tree_names(v, f, 0, first))
 			put_headline(v, f);
 	}
 }
@@ -294,8 +294,8 @@ void text_graph(struct view *v, uint32_t uncontended_max)
 	put_headlines(v, 0, 0);
 	for (uint32_t i = 0; i < v->graph.count;) {
 		uint32_t end = tree_end(v, i), lock = v->graph.nodes[i].lock;
-		bool is_alone = v->model->locks.items[lock].state == LOCK_HELD &&
-				!v->is_blocker[lock];
+		bool is_alone =
+			v->model->locks.items[lock].state == LOCK_HELD && !v->is_blocker[lock];
 
 		put_headlines(v, i, end);
 		if (!is_alone || uncontended++ < uncontended_max)
@@ -338,10 +338,12 @@ void text_backtraces(struct view *v)
 		text_frames(v, v->backtraces[i].stack, 1);
 	}
 	if (v->threads_left_out)
-		fprintf(v->out, "\nand %u more threads of the core (--all shows their backtraces)\n",
+		fprintf(v->out,
+			"\nand %u more threads of the core (--all shows their backtraces)\n",
 			v->threads_left_out);
 	if (v->backtraces_left_out)
-		fprintf(v->out, "\nand %u more holders that block others (--all shows their backtraces)\n",
+		fprintf(v->out,
+			"\nand %u more holders that block others (--all shows their backtraces)\n",
 			v->backtraces_left_out);
 }
 

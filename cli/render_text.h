@@ -13,8 +13,8 @@ void text_site(const struct view *v, const struct model_frame *frame);
 /* The frames, one a line, each behind `indent` blanks. */
 void text_frames(struct view *v, uint32_t stack, unsigned indent);
 
-/* The graph: headlines, then holders and waiters with their details. `uncontended_max`: holds that nobody
- * waits for are counted beyond that many. */
+/* The graph: headlines, then holders and waiters with their details. `uncontended_max`: holds that
+ * nobody waits for are counted beyond that many. */
 void text_graph(struct view *v, uint32_t uncontended_max);
 void text_backtraces(struct view *v);
 void text_notes(struct view *v);

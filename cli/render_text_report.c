@@ -145,7 +145,7 @@ static void put_what_is_wrong(struct view *v)
 
 #define STATES (PROCESS_DUMPED + 1)
 static const char *const state_names[STATES] = {"live", "exited", "killed", "replaced by exec",
-					   "as in its core"};
+						"as in its core"};
 
 struct group {
 	const char *name;
@@ -360,17 +360,17 @@ void text_report(struct view *v)
 	char buffer[TEXT_SIZE];
 
 	fputs("lockjam report: ", v->out);
-	text_put(v->out, v->model->core.path ? v->model->core.path :
-			 v->dir		     ? v->dir :
-					       "the running system");
+	text_put(v->out, v->model->core.path ? v->model->core.path
+			 : v->dir            ? v->dir
+					     : "the running system");
 	fprintf(v->out, ", %s\n", text_clock(buffer, v->model->now_real_ns));
 	put_core(v);
 	put_what_is_wrong(v);
 	put_section(v, "Who waits for whom");
 	text_graph(v, at_most(v, REPORT_UNCONTENDED));
 	if (v->backtrace_count) {
-		put_section(v, v->model->core.path ? "Where the threads are" :
-						     "Where the holders are");
+		put_section(v, v->model->core.path ? "Where the threads are"
+						   : "Where the holders are");
 		text_backtraces(v);
 	}
 	put_processes(v);

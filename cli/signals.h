@@ -14,15 +14,16 @@ struct handler_call {
 };
 
 /*
- * Indices of all handlers, worst first: re-entered heap, unsafe calls, changed errno, deliveries; then by
- * pid and signal. malloc'ed, model.handlers.count long; NULL if memory is out.
+ * Indices of all handlers, worst first: re-entered heap, unsafe calls, changed errno, deliveries;
+ * then by pid and signal. malloc'ed, model.handlers.count long; NULL if memory is out.
  */
 uint32_t *signals_order(const struct model *m);
 
 /* What a handler called, most often first. malloc'ed; NULL with *count 0 if nothing. */
 struct handler_call *signals_calls(const struct model *m, uint32_t handler, uint32_t *count);
 
-/* "SA_RESTART|SA_SIGINFO", "0" without any; unknown bits in hexadecimal. Fills and returns buffer. */
+/* "SA_RESTART|SA_SIGINFO", "0" without any; unknown bits in hexadecimal. Fills and returns buffer.
+ */
 const char *signals_flags(char *buffer, size_t size, uint32_t flags);
 /* "SIGINT,SIGTERM", "none", "all". */
 const char *signals_mask(char *buffer, size_t size, uint64_t mask);

@@ -102,8 +102,7 @@ const char *text_clock(char buffer[TEXT_SIZE], uint64_t real_ns)
 	time_t seconds = real_ns / 1000000000;
 	struct tm tm;
 
-	if (!localtime_r(&seconds, &tm) ||
-	    !strftime(buffer, TEXT_SIZE, "%Y-%m-%d %H:%M:%S", &tm))
+	if (!localtime_r(&seconds, &tm) || !strftime(buffer, TEXT_SIZE, "%Y-%m-%d %H:%M:%S", &tm))
 		snprintf(buffer, TEXT_SIZE, "@%" PRIu64, real_ns / 1000000000);
 	return buffer;
 }

@@ -24,10 +24,10 @@ void text_put_value(FILE *f, const char *s);
 int text_utf8_length(const char *s);
 
 /* These fill the buffer and return it. */
-const char *text_duration(char buffer[TEXT_SIZE], uint64_t ns);    /* 850ns 12us 250ms 4.2s 5m03s */
-const char *text_clock(char buffer[TEXT_SIZE], uint64_t real_ns);  /* local time, to the second */
+const char *text_duration(char buffer[TEXT_SIZE], uint64_t ns);   /* 850ns 12us 250ms 4.2s 5m03s */
+const char *text_clock(char buffer[TEXT_SIZE], uint64_t real_ns); /* local time, to the second */
 const char *text_range(char buffer[TEXT_SIZE], uint64_t start, uint64_t end);
-const char *text_signal(char buffer[TEXT_SIZE], int signo);        /* SIGALRM, SIGRTMIN+3 */
+const char *text_signal(char buffer[TEXT_SIZE], int signo); /* SIGALRM, SIGRTMIN+3 */
 
 /* "1 error", "2 errors", "no errors". */
 const char *text_count(char buffer[TEXT_SIZE], uint64_t n, const char *noun);

@@ -41,8 +41,8 @@ bool view_resolve(struct view *v, uint32_t stack)
 /* Objects that are between the program and the kernel, never "the program". */
 static bool is_plumbing(const char *module)
 {
-	static const char *const prefixes[] = {"libc.so", "libc-2",    "libpthread",
-					       "ld-linux", "liblockjam", "linux-vdso", "[vdso]"};
+	static const char *const prefixes[] = {"libc.so",    "libc-2",     "libpthread", "ld-linux",
+					       "liblockjam", "linux-vdso", "[vdso]"};
 	const char *base = strrchr(module, '/');
 
 	base = base ? base + 1 : module;

@@ -13,8 +13,8 @@
 
 /* Why a stack is shown. */
 enum backtrace_kind {
-	BACKTRACE_NOW,     /* where the thread is (or a dead one was, inside a handler's call) */
-	BACKTRACE_TAKEN,   /* where `lock` was taken, if the thread is elsewhere by now */
+	BACKTRACE_NOW,   /* where the thread is (or a dead one was, inside a handler's call) */
+	BACKTRACE_TAKEN, /* where `lock` was taken, if the thread is elsewhere by now */
 };
 
 struct view_backtrace {
@@ -27,8 +27,8 @@ struct view_backtrace {
 
 struct view {
 	FILE *out;
-	const char *command;   /* name of the subcommand */
-	const char *dir;       /* the saved session, NULL live */
+	const char *command; /* name of the subcommand */
+	const char *dir;     /* the saved session, NULL live */
 	struct model *model;
 	struct collector *collector; /* NULL: stacks are shown as they are in the model */
 	struct graph graph;

@@ -35,8 +35,8 @@ int program_find(const char *name, char *path, size_t size)
 	int result = -ENOENT;
 
 	if (strchr(name, '/'))
-		return (size_t)snprintf(path, size, "%s", name) < size ? check_file(name) :
-									 -ENAMETOOLONG;
+		return (size_t)snprintf(path, size, "%s", name) < size ? check_file(name)
+								       : -ENAMETOOLONG;
 	if (!*name)
 		return -ENOENT;
 	for (list = list ? list : "/bin:/usr/bin";; list++) {

@@ -30,7 +30,10 @@
 #define SERVICES 3
 #define WATCHDOG_SECONDS 60
 
-enum idle_flags { IDLE_MAILBOX = 1, IDLE_ALERT = 2 };
+enum idle_flags {
+	IDLE_MAILBOX = 1,
+	IDLE_ALERT = 2
+};
 
 struct index_state {
 	int fd;
@@ -102,8 +105,8 @@ static __attribute__((noinline)) size_t index_tell_expunged(const struct index_s
 	return length;
 }
 
-static inline __attribute__((always_inline)) size_t index_tell_changes(const struct index_state *state,
-								       int can_expunge)
+static inline __attribute__((always_inline)) size_t
+index_tell_changes(const struct index_state *state, int can_expunge)
 {
 	return can_expunge ? index_tell_expunged(state) : 0;
 }
@@ -238,7 +241,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
 	if (progress == MAP_FAILED)
 		die("mmap");
 	alarm(WATCHDOG_SECONDS);
