@@ -28,11 +28,12 @@ struct image {
 	uint32_t build_id_size; /* of the process's module; 0 unknown */
 	Elf *elf;      /* NULL: see problem */
 	const char *problem; /* why there is no file, a static text; NULL if there is one */
+	bool is_noted; /* the reader has been told of the problem */
 	bool was_live; /* a live process was asked for it, too */
 	uint64_t low, high; /* range of its segments; low as libdwfl computes it */
 	struct symbol_cache *symbols;
 
-	/* Private to image.c. */
+	/* Private to image.c and image_open.c. */
 	int fd;
 	char *memory;
 	struct image *next;

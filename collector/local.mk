@@ -58,17 +58,25 @@ collector_libcollector_a_SOURCES = \
 	collector/classify.c \
 	collector/image.c \
 	collector/image.h \
+	collector/image_open.c \
+	collector/image_open.h \
 	collector/module.c \
 	collector/module.h \
 	collector/stack.c \
+	collector/stack_frames.c \
 	collector/stack_live.c \
 	collector/stack_live.h \
+	collector/stack_origin.c \
+	collector/stack_private.h \
+	collector/stack_process.c \
 	collector/symbol.c \
 	collector/symbol.h \
 	collector/symtab.c \
 	collector/symtab.h \
 	collector/unwind.c \
 	collector/unwind.h \
+	collector/unwind_private.h \
+	collector/unwind_prologue.c \
 	collector/analysis_calls.c \
 	collector/analysis_cycle.c \
 	collector/analysis_detect.h \

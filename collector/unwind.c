@@ -1,27 +1,10 @@
 #include "config.h"
 
-#include "collector/unwind.h"
+#include "collector/unwind_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BIT(n) (UINT64_C(1) << (n))
-#define PROLOGUE_MAX 64 /* bytes of a function that are read to find its frame pointer */
-#define ROWS_MAX 64     /* of unwind rules, that are looked through for its beginning */
-
-struct unwinder {
-	Dwfl *dwfl;
-	bool is_attached;
-	struct modules *modules;
-
-	/* Of the unwinding that goes on. */
-	const struct unwind_start *start;
-	struct unwind_frames *frames;
-	uint32_t max;
-	uint64_t failed_read; /* the last address that could not be read */
-	bool has_failed_read, is_out_of_memory;
-};
 
 /* --- what libdwfl asks for -------------------------------------------------------------------- */
 
@@ -41,8 +24,7 @@ static bool get_thread(Dwfl *dwfl, pid_t tid, void *arg, void **thread)
 	return true;
 }
 
-/* Constants that unwind rules refer to stand in the file. */
-static bool read_module(struct unwinder *u, uint64_t address, void *data, size_t size)
+bool unwind_read_module(struct unwinder *u, uint64_t address, void *data, size_t size)
 {
 	struct module *module = modules_find(u->modules, address);
 	struct image *image = module ? modules_image(u->modules, module) : NULL;
@@ -57,7 +39,7 @@ static bool memory_read(Dwfl *dwfl, Dwarf_Addr address, Dwarf_Word *result, void
 
 	(void)dwfl;
 	if (!u->start->read(u->start->context, address, &word, sizeof(word)) &&
-	    !read_module(u, address, &word, sizeof(word))) {
+	    !unwind_read_module(u, address, &word, sizeof(word))) {
 		u->failed_read = address;
 		u->has_failed_read = true;
 		return false;
@@ -80,7 +62,7 @@ static bool set_initial_registers(Dwfl_Thread *thread, void *arg)
 	for (int i = 0; i < ARCH_REGS; i++) {
 		Dwarf_Word value = i == ARCH_PC ? lookup_pc(start) : start->regs[i];
 
-		if ((i == ARCH_PC && !ARCH_PC_IS_REGISTER) || !(start->known & BIT(i)))
+		if ((i == ARCH_PC && !ARCH_PC_IS_REGISTER) || !(start->known & UNWIND_BIT(i)))
 			continue;
 		if (!dwfl_thread_state_registers(thread, i, 1, &value))
 			return false;
@@ -99,8 +81,7 @@ static const Dwfl_Thread_Callbacks thread_callbacks = {
 
 /* --- one frame -------------------------------------------------------------------------------- */
 
-/* The rules of the frame at pc, to be freed; they hold from *start on. NULL without any. */
-static Dwarf_Frame *find_rules(const struct unwinder *u, uint64_t pc, uint64_t *start,
+Dwarf_Frame *unwind_rules(const struct unwinder *u, uint64_t pc, uint64_t *start,
 			       bool *is_signal)
 {
 	Dwfl_Module *module = dwfl_addrmodule(u->dwfl, pc);
@@ -120,7 +101,7 @@ static bool is_signal_frame(const struct unwinder *u, uint64_t pc)
 {
 	bool is_signal = false;
 	uint64_t start;
-	Dwarf_Frame *rules = find_rules(u, pc, &start, &is_signal);
+	Dwarf_Frame *rules = unwind_rules(u, pc, &start, &is_signal);
 
 	free(rules);
 	return rules && is_signal;
@@ -167,18 +148,18 @@ static void keep_registers(const struct unwinder *u, const struct unwind_frame *
 	uint64_t missing = ARCH_KEPT_BY_CALLS & inner->known & ~frame->known, start;
 	bool is_signal;
 	Dwarf_Frame *rules =
-		missing ? find_rules(u, inner->pc - (inner->is_exact ? 0 : 1), &start, &is_signal)
+		missing ? unwind_rules(u, inner->pc - (inner->is_exact ? 0 : 1), &start, &is_signal)
 			: NULL;
 
 	for (unsigned i = 0; rules && i < ARCH_REGS; i++) {
 		Dwarf_Op memory[3], *operations;
 		size_t count;
 
-		if (!(missing & BIT(i)) ||
+		if (!(missing & UNWIND_BIT(i)) ||
 		    dwarf_frame_register(rules, (int)i, memory, &operations, &count) || count)
 			continue;
 		frame->regs[i] = inner->regs[i];
-		frame->known |= BIT(i);
+		frame->known |= UNWIND_BIT(i);
 	}
 	free(rules);
 }
@@ -205,7 +186,7 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 		Dwarf_Word value;
 		if (dwfl_frame_reg(state, i, &value) == 0) {
 			frame->regs[i] = value;
-			frame->known |= BIT(i);
+			frame->known |= UNWIND_BIT(i);
 		}
 	}
 	if (!is_first)
@@ -219,74 +200,6 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 		return DWARF_CB_ABORT;
 	}
 	return DWARF_CB_OK;
-}
-
-/* --- a frame pointer that a zero-stop look cannot give ------------------------------------------ */
-
-/* A return address of a frame stands where the frame pointer says, behind a call. */
-static bool is_frame_pointer(struct unwinder *u, uint64_t fp)
-{
-	uint64_t words[2];
-	uint8_t before[8];
-	struct module *module;
-
-	if (!u->start->read(u->start->context, fp, words, sizeof(words)))
-		return false;
-	module = modules_find(u->modules, words[1]);
-	return module && image_is_code(modules_image(u->modules, module), words[1] - module->bias) &&
-	       read_module(u, words[1] - sizeof(before), before, sizeof(before)) &&
-	       arch_is_after_call(before, sizeof(before));
-}
-
-/*
- * The code from where the function that pc is in sets up its frame pointer: rules change behind
- * that instruction. Its size, 0 if it is not found.
- */
-static size_t read_prologue(struct unwinder *u, uint64_t pc, uint8_t *code)
-{
-	uint64_t start = pc + 1, offset;
-	bool is_signal;
-
-	for (int rows = 0; rows < ROWS_MAX; rows++) {
-		Dwarf_Frame *rules = find_rules(u, start - 1, &start, &is_signal);
-
-		free(rules);
-		if (!rules || start < ARCH_FP_SETUP || start > pc)
-			return 0;
-		size_t size = pc - start + ARCH_FP_SETUP;
-
-		if (size > PROLOGUE_MAX)
-			size = PROLOGUE_MAX;
-		if (read_module(u, start - ARCH_FP_SETUP, code, size) &&
-		    arch_frame_pointer_offset(code, size, &offset))
-			return size;
-	}
-	return 0;
-}
-
-/*
- * Of a thread that is not stopped only sp and pc are known. A function whose frame hangs on the
- * frame pointer stops the unwinding, when none of the functions inside it saved that register.
- * But then its value is fixed by the function's first instructions: so much above the stack
- * pointer. It was the same at the start; unwinding can begin again with it.
- */
-static bool recover_frame_pointer(struct unwinder *u, struct unwind_start *start)
-{
-	const struct unwind_frame *last = &u->frames->items[u->frames->count - 1];
-	uint8_t code[PROLOGUE_MAX];
-	uint64_t offset;
-
-	if ((last->known & BIT(ARCH_FP)) || (start->known & BIT(ARCH_FP)) || last->is_exact ||
-	    !(last->known & BIT(ARCH_SP)))
-		return false;
-	size_t size = read_prologue(u, last->pc - 1, code);
-
-	if (!size || !arch_frame_pointer_offset(code, size, &offset) ||
-	    !is_frame_pointer(u, last->regs[ARCH_SP] + offset))
-		return false;
-	start->regs[ARCH_FP] = last->regs[ARCH_SP] + offset;
-	start->known |= BIT(ARCH_FP);
-	return true;
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -346,7 +259,7 @@ static bool is_outermost(struct unwinder *u)
 	size_t count;
 	bool is_signal, is_undefined = false;
 	uint64_t start;
-	Dwarf_Frame *rules = find_rules(u, last->pc - (last->is_exact ? 0 : 1), &start, &is_signal);
+	Dwarf_Frame *rules = unwind_rules(u, last->pc - (last->is_exact ? 0 : 1), &start, &is_signal);
 	int column = rules ? dwarf_frame_info(rules, NULL, NULL, NULL) : -1;
 
 	if (column >= 0 && !dwarf_frame_register(rules, column, memory, &operations, &count))
@@ -379,7 +292,7 @@ static void explain(struct unwinder *u)
 		f->stopped = image ? image->problem : "memory is out";
 		return;
 	}
-	Dwarf_Frame *rules = find_rules(u, last->pc - (last->is_exact ? 0 : 1), &start, &is_signal);
+	Dwarf_Frame *rules = unwind_rules(u, last->pc - (last->is_exact ? 0 : 1), &start, &is_signal);
 
 	free(rules);
 	if (!rules)
@@ -413,7 +326,7 @@ int unwind(struct unwinder *u, const struct unwind_start *start, uint32_t max,
 
 	if (!frames->stopped && frames->count && !u->is_out_of_memory && !is_outermost(u)) {
 		result = -1;
-		if (recover_frame_pointer(u, &again)) {
+		if (unwind_recover_frame_pointer(u, &again)) {
 			unwind_once(u, &again);
 			result = frames->count && is_outermost(u) ? 0 : -1;
 		}
