@@ -91,7 +91,7 @@ static uint32_t find_stuck_thread(const struct model *m, uint32_t call)
 static struct site classify(const struct model *m, uint32_t call)
 {
 	const struct model_call *c = &m->calls.items[call];
-	struct site s = { call, MODEL_NONE, FINDING_UNSAFE_CALL, 0 };
+	struct site s = {call, MODEL_NONE, FINDING_UNSAFE_CALL, 0};
 
 	if (c->handler != MODEL_NONE)
 		s.handler = m->handlers.items[c->handler].address;
@@ -136,7 +136,8 @@ static int compare_sites(const void *x, const void *y, void *model)
 
 static const char *handler_text(struct model *m, const struct model_call *c)
 {
-	const char *signal_name = c->signo ? analysis_signal_text(m, c->signo) : "an unknown signal";
+	const char *signal_name =
+		c->signo ? analysis_signal_text(m, c->signo) : "an unknown signal";
 
 	if (!c->is_on_stack || c->handler != MODEL_NONE)
 		return analysis_handler_text(m, c->handler, c->signo);
@@ -151,8 +152,8 @@ static const char *headline(struct model *m, const struct site *s)
 	const char *process = analysis_process_text(m, c.process);
 	const char *handler = handler_text(m, &c);
 	const char *function = c.function ? c.function : "an unsafe function";
-	const char *interrupted = c.interrupted ? model_stringf(m, "%s()", c.interrupted)
-						: "the allocator";
+	const char *interrupted =
+		c.interrupted ? model_stringf(m, "%s()", c.interrupted) : "the allocator";
 
 	switch (s->kind) {
 	case FINDING_DEADLOCK_HEAP:
@@ -194,9 +195,9 @@ static const char *evidence_on_stack(struct model *m, const struct site *s)
 				    ? "the allocator on both sides of the signal frame"
 				    : "the allocator inside the signal frame";
 
-	return model_stringf(m, "observed: thread %d shows %s%s",
-			     (int)m->threads.items[c->thread].tid, where,
-			     s->kind == FINDING_DEADLOCK_HEAP ? " and waits for its lock in futex()" : "");
+	return model_stringf(
+		m, "observed: thread %d shows %s%s", (int)m->threads.items[c->thread].tid, where,
+		s->kind == FINDING_DEADLOCK_HEAP ? " and waits for its lock in futex()" : "");
 }
 
 static const char *evidence(struct model *m, const struct site *sites, uint32_t count)
@@ -210,13 +211,15 @@ static const char *evidence(struct model *m, const struct site *sites, uint32_t 
 	case FINDING_DEADLOCK_HEAP:
 		return evidence_of_deadlock(m, &sites[0]);
 	case FINDING_HEAP_REENTERED:
-		return model_stringf(m,
-				     "recorded: the call was made%s; the stack copied at that moment "
-				     "shows the allocator outside the signal frame",
-				     where);
+		return model_stringf(
+			m,
+			"recorded: the call was made%s; the stack copied at that moment "
+			"shows the allocator outside the signal frame",
+			where);
 	default:
 		if (!c->interrupted)
-			return model_stringf(m, "recorded: the call was made in the handler%s", where);
+			return model_stringf(m, "recorded: the call was made in the handler%s",
+					     where);
 		return model_stringf(m,
 				     "recorded: the call was made in the handler%s; the first one "
 				     "interrupted %s()",
@@ -228,10 +231,11 @@ static const char *evidence(struct model *m, const struct site *sites, uint32_t 
 static void report(struct model *m, const struct site *sites, uint32_t count)
 {
 	const struct model_call first = m->calls.items[sites[0].call];
-	const char *label = model_stringf(m, "called in %s",
-					  first.signo ? model_stringf(m, "the handler of %s",
-								      analysis_signal_text(m, first.signo))
-						      : "a signal handler");
+	const char *label =
+		model_stringf(m, "called in %s",
+			      first.signo ? model_stringf(m, "the handler of %s",
+							  analysis_signal_text(m, first.signo))
+					  : "a signal handler");
 	struct model_finding *f = analysis_add(m, sites[0].kind);
 
 	if (!f)

@@ -70,7 +70,7 @@ static bool is_conflict(const struct model_lock *a, const struct model_lock *b)
 	return a->start <= b->end && b->start <= a->end && !is_same_owner(a, b);
 }
 
-/* The hold that the kernel has queued this wait behind, maybe behind other waiters; or MODEL_NONE. */
+/* The hold that the kernel has queued this wait behind, also behind other waiters; or MODEL_NONE. */
 static uint32_t root_blocker(const struct model *m, uint32_t lock)
 {
 	uint32_t steps = 0;
@@ -128,8 +128,8 @@ static int compare_waits(const void *x, const void *y, void *model)
 {
 	const struct model *m = model;
 	const struct wait *a = x, *b = y;
-	int order = compare_numbers(m->locks.items[a->lock].process,
-				    m->locks.items[b->lock].process);
+	int order =
+		compare_numbers(m->locks.items[a->lock].process, m->locks.items[b->lock].process);
 
 	return order ? order : compare_numbers(a->lock, b->lock);
 }
@@ -194,7 +194,7 @@ static void gather_waits(struct work *w, const bool *is_holder)
 	for (uint32_t i = 0; i < w->m->locks.count; i++) {
 		const struct model_lock *l = &w->m->locks.items[i];
 		if (is_observed(l, LOCK_WAITING) && is_holder[l->process] && is_countable(w, i))
-			w->waits[w->wait_count++] = (struct wait){ .lock = i, .is_stuck = true };
+			w->waits[w->wait_count++] = (struct wait){.lock = i, .is_stuck = true};
 	}
 	qsort_r(w->waits, w->wait_count, sizeof(*w->waits), compare_waits, (void *)w->m);
 	for (uint32_t i = 0; i < w->wait_count; i++)
@@ -262,7 +262,8 @@ static void strike_what_can_go_on(struct work *w)
 	}
 	for (uint32_t i = 0; i < w->wait_count; i++)
 		if (w->waits[i].is_stuck)
-			w->waits[i].next = first_stuck_wait(w, lock_of(w, w->waits[i].hold)->process);
+			w->waits[i].next =
+				first_stuck_wait(w, lock_of(w, w->waits[i].hold)->process);
 }
 
 static const char *lock_text(struct model *m, const struct model_lock *l)
@@ -284,15 +285,15 @@ static const char *cycle_headline(struct model *m, const struct wait *waits, uin
 	const char *name = analysis_process_text(m, first.process);
 
 	if (length == 1)
-		return model_stringf(m, "%s waits for itself: for a %s, which it holds itself", name,
-				     lock_text(m, &first));
+		return model_stringf(m, "%s waits for itself: for a %s, which it holds itself",
+				     name, lock_text(m, &first));
 	const char *text = name;
 
 	for (uint32_t k = 0; k < length && k < NAMED_MEMBERS; k++, w = &waits[w->next]) {
 		const struct model_lock l = m->locks.items[w->lock];
-		text = model_stringf(
-			m, "%s%s waits for a %s held by %s", text, k ? ", which" : "",
-			lock_text(m, &l), analysis_process_text(m, m->locks.items[w->hold].process));
+		text = model_stringf(m, "%s%s waits for a %s held by %s", text, k ? ", which" : "",
+				     lock_text(m, &l),
+				     analysis_process_text(m, m->locks.items[w->hold].process));
 	}
 	if (length > NAMED_MEMBERS)
 		text = model_stringf(m, "%s, and so on through %u more back to %s", text,
@@ -330,9 +331,10 @@ static void report(struct model *m, const struct wait *waits, uint32_t start)
 	} while (i != start);
 	f->last_ns = m->now_ns;
 	f->headline = cycle_headline(m, waits, start, length);
-	f->evidence = "observed twice: the kernel lists each of these locks as held and each of "
-		      "these requests as blocked, and every thread that could release one of them is "
-		      "itself in such a request";
+	f->evidence =
+		"observed twice: the kernel lists each of these locks as held and each of "
+		"these requests as blocked, and every thread that could release one of them is "
+		"itself in such a request";
 }
 
 /* Every stuck wait leads to another one: following them must close a cycle. */
@@ -352,7 +354,7 @@ static void report_cycles(struct model *m, struct work *w)
 
 void detect_cycles(struct model *m)
 {
-	struct work w = { .m = m };
+	struct work w = {.m = m};
 
 	if (!m->is_live || m->locks.count == 0)
 		return;

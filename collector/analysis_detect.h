@@ -16,15 +16,15 @@ void detect_cycles(struct model *m); /* DEADLOCK_CYCLE */
 /* A new finding with the severity of its kind; NULL if memory is out. The pointer is valid until
  * the next one is added. */
 struct model_finding *analysis_add(struct model *m, enum finding_kind kind);
-/* Adds the process unless it is there already. process_count also counts those beyond FINDING_PIDS. */
+/* Adds the process unless it is there. process_count also counts those beyond FINDING_PIDS. */
 void analysis_add_process(struct model_finding *f, uint32_t process);
 /* Adds a stack unless it is MODEL_NONE, there already, or there is no room. */
 void analysis_add_stack(struct model_finding *f, uint32_t stack, const char *label);
 
 /* Texts for headlines, owned by the model, never NULL. */
 const char *analysis_process_text(struct model *m, uint32_t process); /* "/bin/x (pid 12)" */
-const char *analysis_signal_text(struct model *m, int signo);	      /* "SIGALRM", "SIGRTMIN+2" */
-const char *analysis_errno_text(struct model *m, int number);	      /* "EINTR" */
+const char *analysis_signal_text(struct model *m, int signo);         /* "SIGALRM", "SIGRTMIN+2" */
+const char *analysis_errno_text(struct model *m, int number);         /* "EINTR" */
 const char *analysis_duration_text(struct model *m, uint64_t ns);     /* "4.2s", "250ms" */
 /* "the handler idle_handler() of SIGALRM", "the handler of SIGALRM"; handler may be MODEL_NONE. */
 const char *analysis_handler_text(struct model *m, uint32_t handler, int signo);

@@ -18,11 +18,10 @@ static void report(struct model *m, uint32_t handler)
 	f->last_ns = h.last_ns;
 	analysis_add_process(f, h.process);
 	analysis_add_stack(f, h.stack, "the handler was installed here");
-	f->headline = model_stringf(m, "%s returned with another errno in %s (%s became %s)",
-				    analysis_handler_text(m, handler, h.signo),
-				    analysis_process_text(m, h.process),
-				    analysis_errno_text(m, h.errno_before),
-				    analysis_errno_text(m, h.errno_after));
+	f->headline = model_stringf(
+		m, "%s returned with another errno in %s (%s became %s)",
+		analysis_handler_text(m, handler, h.signo), analysis_process_text(m, h.process),
+		analysis_errno_text(m, h.errno_before), analysis_errno_text(m, h.errno_after));
 	f->evidence = model_stringf(
 		m, "recorded: errno was compared at both ends of each of %llu deliveries",
 		(unsigned long long)h.deliveries);

@@ -20,8 +20,8 @@ bool arch_is_after_call(const uint8_t *code, size_t size)
 	if (size < sizeof(instruction))
 		return false;
 	memcpy(&instruction, code + size - sizeof(instruction), sizeof(instruction));
-	return (instruction & 0xfc000000) == 0x94000000 ||  /* bl */
-	       (instruction & 0xfffffc1f) == 0xd63f0000;    /* blr */
+	return (instruction & 0xfc000000) == 0x94000000 || /* bl */
+	       (instruction & 0xfffffc1f) == 0xd63f0000;   /* blr */
 }
 
 /* Which system call it was is in x8 alone, also long after it: not told. */

@@ -51,9 +51,9 @@ bool arch_is_after_call(const uint8_t *code, size_t size)
 /* DWARF's order of the registers, System V psABI for x86-64, figure 3.36. */
 static void copy_registers(uint64_t regs[ARCH_REGS], const struct user_regs_struct *r)
 {
-	const uint64_t values[ARCH_REGS] = { r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi,
-					     r->rbp, r->rsp, r->r8,  r->r9,  r->r10, r->r11,
-					     r->r12, r->r13, r->r14, r->r15, r->rip };
+	const uint64_t values[ARCH_REGS] = {r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi,
+					    r->rbp, r->rsp, r->r8,  r->r9,  r->r10, r->r11,
+					    r->r12, r->r13, r->r14, r->r15, r->rip};
 
 	memcpy(regs, values, sizeof(values));
 }
@@ -70,13 +70,13 @@ bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *sta
 	status->tid = raw.pr_pid;
 	status->signo = raw.pr_cursig;
 	status->syscall = (long)r.orig_rax >= 0 ? (long)r.orig_rax : -1;
-	memcpy(status->args, (uint64_t[]){ r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9 },
+	memcpy(status->args, (uint64_t[]){r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9},
 	       sizeof(status->args));
 	copy_registers(status->regs, &r);
 	return true;
 }
 
-/* struct rt_sigframe: return address (popped), struct ucontext (304 bytes with its mask), siginfo. */
+/* struct rt_sigframe: return address (popped), ucontext (304 bytes with its mask), siginfo. */
 uint64_t arch_siginfo_address(uint64_t sp)
 {
 	return sp + 304;

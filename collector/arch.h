@@ -15,7 +15,7 @@
 #if defined(__x86_64__)
 #define ARCH_NAME "x86-64"
 #define ARCH_MACHINE 62 /* EM_X86_64 */
-#define ARCH_REGS 17 /* DWARF numbers 0..15 and the return address column */
+#define ARCH_REGS 17    /* DWARF numbers 0..15 and the return address column */
 #define ARCH_SP 7
 #define ARCH_FP 6
 #define ARCH_PC 16
@@ -41,9 +41,9 @@
 static_assert(ARCH_REGS <= SEG_REGS_MAX, "a segment's findings hold all registers");
 
 /*
- * How far above the stack pointer (as it is at a call) a function has its frame pointer. code[0..size)
- * begins with the ARCH_FP_SETUP bytes that set it up and ends at the call or before. False if it
- * does not begin so.
+ * How far above the stack pointer (as it is at a call) a function has its frame pointer.
+ * code[0..size) begins with the ARCH_FP_SETUP bytes that set it up and ends at the call or before.
+ * False if it does not begin so.
  */
 bool arch_frame_pointer_offset(const uint8_t *code, size_t size, uint64_t *offset);
 
@@ -63,8 +63,8 @@ struct arch_prstatus {
 bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *status);
 
 /*
- * Where a signal frame has its siginfo_t, given the stack pointer in the frame that calls sigreturn.
- * The kernel fills it only for handlers with SA_SIGINFO.
+ * Where a signal frame has its siginfo_t, given the stack pointer in the frame that calls
+ * sigreturn. The kernel fills it only for handlers with SA_SIGINFO.
  */
 uint64_t arch_siginfo_address(uint64_t sp);
 

@@ -13,28 +13,56 @@
 
 /* What programs call: the outermost frame of the allocator. */
 static const char *const entries[] = {
-	"malloc",	  "calloc",	   "realloc",		 "reallocarray",     "free",
-	"cfree",	  "memalign",	   "aligned_alloc",	 "posix_memalign",   "valloc",
-	"pvalloc",	  "malloc_trim",   "malloc_stats",	 "mallinfo",	     "mallinfo2",
-	"malloc_info",	  "mallopt",	   "malloc_usable_size", "__libc_malloc",    "__libc_calloc",
-	"__libc_realloc", "__libc_free",   "__libc_memalign",	 "__libc_valloc",    "__libc_pvalloc",
-	"__libc_mallopt", "__malloc_fork_lock_parent",
+	"malloc",
+	"calloc",
+	"realloc",
+	"reallocarray",
+	"free",
+	"cfree",
+	"memalign",
+	"aligned_alloc",
+	"posix_memalign",
+	"valloc",
+	"pvalloc",
+	"malloc_trim",
+	"malloc_stats",
+	"mallinfo",
+	"mallinfo2",
+	"malloc_info",
+	"mallopt",
+	"malloc_usable_size",
+	"__libc_malloc",
+	"__libc_calloc",
+	"__libc_realloc",
+	"__libc_free",
+	"__libc_memalign",
+	"__libc_valloc",
+	"__libc_pvalloc",
+	"__libc_mallopt",
+	"__malloc_fork_lock_parent",
 };
 
 /* Inside glibc's, where symbols or DWARF name them. */
 static const char *const insides[] = {
-	"_int_malloc",	   "_int_free",	       "_int_realloc",	   "_int_memalign",
-	"_mid_memalign",   "malloc_consolidate", "sysmalloc",	   "sysmalloc_mmap",
-	"systrim",	   "arena_get2",       "arena_get_retry",  "arena_thread_freeres",
-	"unlink_chunk",	   "mtrim",	       "int_mallinfo",	   "heap_trim",
-	"new_heap",	   "grow_heap",	       "shrink_heap",	   "munmap_chunk",
-	"mremap_chunk",	   "ptmalloc_init",    "malloc_check",	   "alloc_perturb",
-	"free_perturb",	   "malloc_hook_ini",  "realloc_hook_ini", "_int_free_merge_chunk",
+	"_int_malloc",      "_int_free",
+	"_int_realloc",     "_int_memalign",
+	"_mid_memalign",    "malloc_consolidate",
+	"sysmalloc",        "sysmalloc_mmap",
+	"systrim",          "arena_get2",
+	"arena_get_retry",  "arena_thread_freeres",
+	"unlink_chunk",     "mtrim",
+	"int_mallinfo",     "heap_trim",
+	"new_heap",         "grow_heap",
+	"shrink_heap",      "munmap_chunk",
+	"mremap_chunk",     "ptmalloc_init",
+	"malloc_check",     "alloc_perturb",
+	"free_perturb",     "malloc_hook_ini",
+	"realloc_hook_ini", "_int_free_merge_chunk",
 	"detach_arena",
 };
 
 /* Allocators that are libraries of their own: all of their code counts. */
-static const char *const libraries[] = { "libjemalloc", "libtcmalloc", "libmimalloc" };
+static const char *const libraries[] = {"libjemalloc", "libtcmalloc", "libmimalloc"};
 
 #define LIBC_PREFIX "__libc_" /* glibc's own names of malloc() and its like */
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -74,8 +102,8 @@ static bool is_allocator_library(const char *module)
 }
 
 /*
- * frames[0..count) are what was interrupted, innermost first: the frame that shows the allocator, or
- * NULL. A libc without its own symbols names only the functions that it exports; what stands
+ * frames[0..count) are what was interrupted, innermost first: the frame that shows the allocator,
+ * or NULL. A libc without its own symbols names only the functions that it exports; what stands
  * between the interrupted instruction and such an entry of the allocator, in the same file, is
  * inside it.
  */
@@ -109,7 +137,7 @@ static const char *name_of(const struct model_frame *frames, uint32_t count)
 	return name;
 }
 
-/* --- a thread of a core ------------------------------------------------------------------------ */
+/* --- a thread of a core ---------------------------------------------------------------------- */
 
 /* What is known of a handler on a stack whose signal frame is frames[at]. */
 struct handled {
@@ -136,10 +164,9 @@ static bool find_handled(const struct model_frame *frames, uint32_t count, struc
 	for (uint32_t i = 0; i + 1 < count; i++) {
 		uint32_t called;
 
-		if (frames[i].kind != FRAME_SIGNAL ||
-		    (called = find_outermost(frames, i)) == i)
+		if (frames[i].kind != FRAME_SIGNAL || (called = find_outermost(frames, i)) == i)
 			continue;
-		struct handled h = { i, called, find_allocator(&frames[i + 1], count - i - 1) };
+		struct handled h = {i, called, find_allocator(&frames[i + 1], count - i - 1)};
 
 		if (!is_found || (h.interrupted && !best->interrupted))
 			*best = h;
@@ -209,7 +236,7 @@ void stacks_classify_thread(struct stacks *s, uint32_t thread)
 {
 	struct model *m = stacks_model(s);
 	const struct model_thread *t = &m->threads.items[thread];
-	struct handled h = { 0 };
+	struct handled h = {0};
 
 	if (t->stack == MODEL_NONE || stacks_resolve(s, t->stack))
 		return;
@@ -221,7 +248,7 @@ void stacks_classify_thread(struct stacks *s, uint32_t thread)
 		add_call(m, thread, frames, st, &h);
 }
 
-/* --- a recorded call --------------------------------------------------------------------------- */
+/* --- a recorded call ------------------------------------------------------------------------- */
 
 /* Nested handlers: each signal frame may be the one that interrupted the allocator. */
 void stacks_classify(struct stacks *s, uint32_t call)

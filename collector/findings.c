@@ -4,8 +4,8 @@
 #include "collector/collector.h"
 
 static const struct finding_info infos[FINDING_KINDS] = {
-#define FINDING(name, id, severity, title, explanation, advice) \
-	[FINDING_##name] = { id, title, explanation, advice, SEVERITY_##severity },
+#define FINDING(name, id, severity, title, explanation, advice)                                    \
+	[FINDING_##name] = {id, title, explanation, advice, SEVERITY_##severity},
 #include "collector/findings.def"
 #undef FINDING
 };

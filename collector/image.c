@@ -15,7 +15,7 @@
 
 struct images {
 	const struct proc *proc;
-	char *sysroot; /* "" for the root */
+	char *sysroot;    /* "" for the root */
 	char *debug_path; /* NULL: libdwfl's default */
 	Dwfl_Callbacks callbacks;
 	struct image *buckets[BUCKETS];

@@ -23,14 +23,14 @@ struct images;
 struct symbol_cache; /* symbol.c */
 
 struct image {
-	char *path;    /* as the process names it */
+	char *path; /* as the process names it */
 	uint8_t build_id[IMAGE_BUILD_ID_MAX];
 	uint32_t build_id_size; /* of the process's module; 0 unknown */
-	Elf *elf;      /* NULL: see problem */
-	const char *problem; /* why there is no file, a static text; NULL if there is one */
-	bool is_noted; /* the reader has been told of the problem */
-	bool was_live; /* a live process was asked for it, too */
-	uint64_t low, high; /* range of its segments; low as libdwfl computes it */
+	Elf *elf;               /* NULL: see problem */
+	const char *problem;    /* why there is no file, a static text; NULL if there is one */
+	bool is_noted;          /* the reader has been told of the problem */
+	bool was_live;          /* a live process was asked for it, too */
+	uint64_t low, high;     /* range of its segments; low as libdwfl computes it */
 	struct symbol_cache *symbols;
 
 	/* Private to image.c and image_open.c. */
@@ -46,10 +46,10 @@ struct image {
 struct image_request {
 	const char *path; /* absolute, or one of the vdso's names */
 	const uint8_t *build_id;
-	uint32_t build_id_size; /* 0 unknown */
-	const char *file;    /* to be taken instead, wherever it is; NULL none */
+	uint32_t build_id_size;  /* 0 unknown */
+	const char *file;        /* to be taken instead, wherever it is; NULL none */
 	const struct core *core; /* that holds the process's memory, NULL none */
-	pid_t pid;           /* of a live process that has it mapped, 0 none */
+	pid_t pid;               /* of a live process that has it mapped, 0 none */
 	uint64_t start, end; /* of one mapping of it in that process, as its maps say; 0 unknown */
 };
 
@@ -71,7 +71,7 @@ Dwfl_Module *image_module(struct image *image);
 /* For a Dwfl of one's own, whose modules' userdata are images (NULL: a module without a file). */
 const Dwfl_Callbacks *images_callbacks(const struct images *images);
 
-/* Copies what the file holds at an address of a segment that is not writable; false if it cannot. */
+/* Copies what the file holds at an address of a read-only segment; false if it cannot. */
 bool image_read(struct image *image, uint64_t address, void *data, size_t size);
 /* The address lies in an executable segment. */
 bool image_is_code(struct image *image, uint64_t address);

@@ -130,9 +130,9 @@ static bool try_path(struct image *image, const char *path)
 	if (fd >= 0)
 		return accept_elf(image, open_elf(fd), fd, NULL);
 	/* A replaced file tells more than a second place where there is none. */
-	image->problem = former					? former
+	image->problem = former                          ? former
 			 : fd == -EACCES || fd == -EPERM ? "may not be read"
-			 : fd == -EINVAL		 ? "is no regular file"
+			 : fd == -EINVAL                 ? "is no regular file"
 							 : "is not there";
 	return false;
 }

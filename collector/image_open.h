@@ -1,6 +1,6 @@
 /*
- * Finding and opening the file that a process has mapped: at its path, under the process's own root,
- * through its mapping, in its memory. For image.c.
+ * Finding and opening the file that a process has mapped: at its path, under the process's own
+ * root, through its mapping, in its memory. For image.c.
  */
 #ifndef LOCKJAM_IMAGE_OPEN_H
 #define LOCKJAM_IMAGE_OPEN_H

@@ -84,7 +84,7 @@ static bool parse_map(char *line, struct core_map *map)
 	if (path[0] != '/' && strcmp(path, VDSO_PATH))
 		return false;
 	strip_deleted(path);
-	*map = (struct core_map){ a, b, c, path };
+	*map = (struct core_map){a, b, c, path};
 	return true;
 }
 
@@ -158,7 +158,7 @@ static int add_core_vdso(struct modules *modules, uint32_t recorded)
 
 	if (!modules->core->auxv.vdso || !load)
 		return 0;
-	struct core_map map = { load->start, load->end, 0, VDSO_PATH };
+	struct core_map map = {load->start, load->end, 0, VDSO_PATH};
 
 	m = find_overlap(modules, recorded, map.start, map.end);
 	if (!m)

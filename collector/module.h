@@ -16,7 +16,7 @@ struct module {
 	uint64_t bias;               /* address in the process minus address in the file */
 	bool has_bias;               /* else it is known once the image is open */
 	const char *path;
-	const char *file;            /* where the user says that it is; NULL: at its path */
+	const char *file; /* where the user says that it is; NULL: at its path */
 	uint8_t build_id[IMAGE_BUILD_ID_MAX];
 	uint32_t build_id_size;
 	bool is_shim;
@@ -26,9 +26,9 @@ struct module {
 struct modules {
 	struct images *images;
 	const struct proc *proc;
-	pid_t pid; /* of a live process, 0 otherwise */
+	pid_t pid;               /* of a live process, 0 otherwise */
 	const struct core *core; /* of a process in a core, NULL otherwise */
-	struct module *items; /* by start, not overlapping */
+	struct module *items;    /* by start, not overlapping */
 	uint32_t count, room;
 	char *maps; /* holds paths */
 };

@@ -57,7 +57,7 @@ struct model *stacks_model(struct stacks *s)
 
 int stacks_resolve(struct stacks *s, uint32_t stack)
 {
-	static int (*const resolvers[])(struct stacks *s, uint32_t stack) = {
+	static int (*const resolvers[])(struct stacks * s, uint32_t stack) = {
 		[STACK_PCS] = stack_resolve_pcs,
 		[STACK_SLICE] = stack_resolve_slice,
 		[STACK_THREAD] = stack_resolve_thread,

@@ -3,9 +3,9 @@
  * thread, a core) to named frames. One engine for all: libdwfl with memory and registers supplied
  * by us, so that a dead process's record gives the same frames as the living process.
  *
- * Works outside the target: the files of its modules are read (by the path and build-id noted in the
- * segment, or /proc/PID/maps), never the target's own symbol tables. Frames of the shim itself are
- * left out.
+ * Works outside the target: the files of its modules are read (by the path and build-id noted in
+ * the segment, or /proc/PID/maps), never the target's own symbol tables. Frames of the shim itself
+ * are left out.
  */
 #ifndef LOCKJAM_STACK_H
 #define LOCKJAM_STACK_H
@@ -27,8 +27,8 @@ struct stacks *stacks_new(struct model *m, const struct proc *proc, struct segme
 			  uint32_t segment_count, const char *sysroot, uint32_t max_frames);
 void stacks_free(struct stacks *s);
 
-/* The core that the process is in, and the file of its program (NULL: where it was). Both must outlive
- * the stacks. Before the first stack is resolved. */
+/* The core that the process is in, and the file of its program (NULL: where it was). Both must
+ * outlive the stacks. Before the first stack is resolved. */
 void stacks_set_core(struct stacks *s, uint32_t process, const struct core *core, const char *exe);
 
 /* Notes which files of the core's process are missing or others than those that were mapped. */

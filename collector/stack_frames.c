@@ -19,7 +19,8 @@ static int signal_of(const struct unwind_frame *raw, const struct unwind_start *
 	int info[4]; /* si_signo, si_errno, si_code, padding */
 
 	if (!(raw->known & (UINT64_C(1) << ARCH_SP)) ||
-	    !start->read(start->context, arch_siginfo_address(raw->regs[ARCH_SP]), info, sizeof(info)))
+	    !start->read(start->context, arch_siginfo_address(raw->regs[ARCH_SP]), info,
+			 sizeof(info)))
 		return 0;
 	bool is_code = info[2] >= SI_ASYNCNL && info[2] <= SI_KERNEL;
 
@@ -44,8 +45,8 @@ struct model_frame *stack_add_frame(struct stacks *s, uint32_t stack, enum frame
 }
 
 /* Of a core's process all files are noted at once: stacks_note_files(). */
-static void note_file(struct stacks *s, const struct process_stacks *ps, const struct module *module,
-		      struct image *image)
+static void note_file(struct stacks *s, const struct process_stacks *ps,
+		      const struct module *module, struct image *image)
 {
 	bool is_core = s->core && s->core_process < s->process_count &&
 		       s->processes[s->core_process] == ps;
@@ -86,8 +87,8 @@ static bool add_named(struct stacks *s, uint32_t stack, const struct process_sta
 	for (uint32_t i = 0; i < (symbol ? symbol->count : 1); i++) {
 		struct model_frame *f = stack_add_frame(s, stack,
 							raw->is_signal ? FRAME_SIGNAL
-						  : i == 0	 ? FRAME_CALL
-								 : FRAME_INLINE);
+							: i == 0       ? FRAME_CALL
+								       : FRAME_INLINE);
 		if (!f)
 			return false;
 		f->pc = i == 0 ? raw->pc : 0;
@@ -109,9 +110,8 @@ static bool add_named(struct stacks *s, uint32_t stack, const struct process_sta
 /* What libc does before main() is of no interest: a few frames at the outer end. */
 static bool is_rest_boring(const struct stacks *s, uint32_t rest)
 {
-	const struct model_frame *last = s->m->frames.count
-						 ? &s->m->frames.items[s->m->frames.count - 1]
-						 : NULL;
+	const struct model_frame *last =
+		s->m->frames.count ? &s->m->frames.items[s->m->frames.count - 1] : NULL;
 
 	return last && rest <= START_FRAMES && last->function && !strcmp(last->function, "main");
 }
@@ -135,7 +135,7 @@ void stack_name_pcs(struct stacks *s, uint32_t stack, const struct process_stack
 		    const uint64_t *pcs, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		struct unwind_frame raw = { .pc = pcs[i] };
+		struct unwind_frame raw = {.pc = pcs[i]};
 		if (!add_named(s, stack, ps, &raw, NULL) || is_rest_boring(s, count - i - 1))
 			return;
 	}
@@ -151,12 +151,12 @@ int stack_unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_
 
 	if (error)
 		return error;
-	const struct argument_stack arguments = { .m = s->m,
-						  .process = s->m->stacks.items[stack].process,
-						  .modules = &ps->modules,
-						  .start = start,
-						  .frames = &frames,
-						  .is_partial = is_partial };
+	const struct argument_stack arguments = {.m = s->m,
+						 .process = s->m->stacks.items[stack].process,
+						 .modules = &ps->modules,
+						 .start = start,
+						 .frames = &frames,
+						 .is_partial = is_partial};
 
 	for (uint32_t i = 0; i < frames.count; i++)
 		if (!add_named(s, stack, ps, &frames.items[i], &arguments) ||
@@ -166,4 +166,3 @@ int stack_unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_
 	unwind_frames_done(&frames);
 	return 0;
 }
-

@@ -156,7 +156,7 @@ static bool read_stack(void *context, uint64_t address, void *data, size_t size)
 
 void stack_live_start(struct stack_live *live, struct unwind_start *start)
 {
-	*start = (struct unwind_start){ .read = read_stack, .context = live };
+	*start = (struct unwind_start){.read = read_stack, .context = live};
 	start->regs[ARCH_SP] = live->moment.syscall.sp;
 	start->regs[ARCH_PC] = live->moment.syscall.pc;
 	start->known = UINT64_C(1) << ARCH_SP | UINT64_C(1) << ARCH_PC;

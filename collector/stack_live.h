@@ -1,7 +1,7 @@
 /*
  * A look at a blocked thread of a live process without stopping it: where it stands by
- * /proc/PID/task/TID/syscall, and a copy of its stack. A ptrace stop would make a waiter lose its place in the
- * lock's queue.
+ * /proc/PID/task/TID/syscall, and a copy of its stack. A ptrace stop would make a waiter lose its
+ * place in the lock's queue.
  */
 #ifndef LOCKJAM_STACK_LIVE_H
 #define LOCKJAM_STACK_LIVE_H

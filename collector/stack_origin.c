@@ -71,18 +71,17 @@ int stack_resolve_slice(struct stacks *s, uint32_t stack)
 	const struct model_stack st = s->m->stacks.items[stack];
 	struct segment *segment = stack_segment(s, st.process);
 	struct seg_finding record;
-	struct slices slices = { .items = record.slices };
-	struct unwind_start start = { .is_return_address = true,
-				      .known = ARCH_KEPT_BY_CALLS,
-				      .read = read_slices,
-				      .context = &slices };
+	struct slices slices = {.items = record.slices};
+	struct unwind_start start = {.is_return_address = true,
+				     .known = ARCH_KEPT_BY_CALLS,
+				     .read = read_slices,
+				     .context = &slices};
 
 	if (!segment || segment_read(segment, SEG_FINDINGS, st.raw, &record, sizeof(record)))
 		return fail(s, stack, -ENOENT, "its record is damaged");
 	for (int i = 0; i < 2; i++)
-		slices.bytes[i] = record.slices[i].length
-					  ? segment_slice(segment, &record.slices[i])
-					  : NULL;
+		slices.bytes[i] =
+			record.slices[i].length ? segment_slice(segment, &record.slices[i]) : NULL;
 	memcpy(start.regs, record.regs, sizeof(start.regs));
 	/* The function itself had been entered, but was not yet at work: it has no address here. */
 	struct model_frame *called = stack_add_frame(s, stack, FRAME_CALL);
@@ -126,13 +125,11 @@ static bool read_core(void *context, uint64_t address, void *data, size_t size)
 int stack_resolve_core(struct stacks *s, uint32_t stack)
 {
 	uint32_t thread = s->m->stacks.items[stack].raw;
-	struct unwind_start start = { .known = ARCH_ALL_REGS,
-				      .read = read_core,
-				      .context = (void *)s->core };
+	struct unwind_start start = {
+		.known = ARCH_ALL_REGS, .read = read_core, .context = (void *)s->core};
 
 	if (!s->core || thread >= s->core->thread_count)
 		return fail(s, stack, -ENOENT, "its core is not there");
 	memcpy(start.regs, s->core->threads[thread].regs, sizeof(start.regs));
 	return stack_unwind_and_name(s, stack, &start, false);
 }
-

@@ -1,6 +1,7 @@
 /*
- * What the files of stack.h share: processes and their unwinders (stack_process.c), frames and their
- * names (stack_frames.c), and where stacks come from (stack_origin.c). Nobody else includes this.
+ * What the files of stack.h share: processes and their unwinders (stack_process.c), frames and
+ * their names (stack_frames.c), and where stacks come from (stack_origin.c). Nobody else includes
+ * this.
  */
 #ifndef LOCKJAM_STACK_PRIVATE_H
 #define LOCKJAM_STACK_PRIVATE_H
@@ -34,7 +35,7 @@ struct stacks {
 	const char *core_exe;
 };
 
-/* --- stack_process.c --------------------------------------------------------------------------- */
+/* --- stack_process.c ------------------------------------------------------------------------- */
 
 /* The segment of a process, NULL without one. */
 struct segment *stack_segment(const struct stacks *s, uint32_t process);
@@ -44,21 +45,21 @@ struct process_stacks *stack_process(struct stacks *s, uint32_t process);
 struct unwinder *stack_unwinder(struct stacks *s, struct process_stacks *ps);
 void stack_processes_free(struct stacks *s);
 
-/* --- stack_frames.c ---------------------------------------------------------------------------- */
+/* --- stack_frames.c -------------------------------------------------------------------------- */
 
 /* A new frame at the end of the stack that is being resolved; NULL: no more. */
 struct model_frame *stack_add_frame(struct stacks *s, uint32_t stack, enum frame_kind kind);
 /* Adds the frames of return addresses, innermost first. */
 void stack_name_pcs(struct stacks *s, uint32_t stack, const struct process_stacks *ps,
 		    const uint64_t *pcs, uint32_t count);
-/* Unwinds and names; is_partial: start reads no more than a part of memory. 0 or a negative errno. */
+/* Unwinds and names; is_partial: start reads but a part of memory. 0 or a negative errno. */
 int stack_unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_start *start,
 			  bool is_partial);
-/* What stands at an address of a module, NULL unknown. A file that cannot be read is noted, once. */
+/* What stands at an address of a module, NULL unknown. A file without names is noted, once. */
 const struct symbol *stack_symbol(struct stacks *s, const struct process_stacks *ps,
 				  struct module *module, uint64_t address);
 
-/* --- stack_origin.c ---------------------------------------------------------------------------- */
+/* --- stack_origin.c -------------------------------------------------------------------------- */
 
 /* Frames for a stack of each origin: 0, or a negative errno with model_stack.stopped set. */
 int stack_resolve_pcs(struct stacks *s, uint32_t stack);

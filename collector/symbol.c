@@ -70,7 +70,9 @@ static const char *die_name(struct model *m, Dwarf_Die *die)
 	if (dwarf_attr_integrate(die, DW_AT_name, &attribute))
 		name = dwarf_formstring(&attribute);
 	scope_prefix(die, scope, sizeof(scope));
-	return name && *scope ? model_stringf(m, "%s%s", scope, name) : name ? demangle(m, name) : NULL;
+	return name && *scope ? model_stringf(m, "%s%s", scope, name)
+	       : name         ? demangle(m, name)
+			      : NULL;
 }
 
 static struct symtab *get_table(struct image *image)
@@ -145,7 +147,7 @@ static bool add_range(struct symbol_cache *cache, uint64_t low, uint64_t high, D
 		cache->ranges = grown;
 		cache->range_room = room;
 	}
-	cache->ranges[cache->range_count++] = (struct cu_range){ low, high, cu };
+	cache->ranges[cache->range_count++] = (struct cu_range){low, high, cu};
 	return true;
 }
 

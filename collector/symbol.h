@@ -15,7 +15,7 @@ struct symbol_part {
 	const char *file;     /* as the compiler was given it, NULL unknown */
 	int line;             /* 0 unknown */
 	bool has_die;
-	Dwarf_Die die;        /* of the function, subprogram or inlined; if has_die */
+	Dwarf_Die die; /* of the function, subprogram or inlined; if has_die */
 };
 
 /* What stands at one address: the innermost inlined function first, the real function last. */

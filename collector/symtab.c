@@ -54,14 +54,14 @@ static void fill(struct symtab *t, Dwfl_Module *module, int count)
 		GElf_Word section = SHN_UNDEF;
 		GElf_Addr value;
 		GElf_Sym symbol;
-		const char *name = dwfl_module_getsym_info(module, i, &symbol, &value, &section,
-							   NULL, NULL);
+		const char *name =
+			dwfl_module_getsym_info(module, i, &symbol, &value, &section, NULL, NULL);
 
 		if (!is_wanted(&symbol, name, section))
 			continue;
 		struct entry *e = &t->entries[t->count++];
 
-		*e = (struct entry){ .value = value, .size = symbol.st_size, .name = name };
+		*e = (struct entry){.value = value, .size = symbol.st_size, .name = name};
 		e->is_global = GELF_ST_BIND(symbol.st_info) != STB_LOCAL;
 		e->underscores = (uint8_t)strspn(name, "_");
 	}

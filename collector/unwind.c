@@ -81,8 +81,7 @@ static const Dwfl_Thread_Callbacks thread_callbacks = {
 
 /* --- one frame -------------------------------------------------------------------------------- */
 
-Dwarf_Frame *unwind_rules(const struct unwinder *u, uint64_t pc, uint64_t *start,
-			       bool *is_signal)
+Dwarf_Frame *unwind_rules(const struct unwinder *u, uint64_t pc, uint64_t *start, bool *is_signal)
 {
 	Dwfl_Module *module = dwfl_addrmodule(u->dwfl, pc);
 	Dwarf_Addr bias, row_start, row_end;
@@ -259,7 +258,8 @@ static bool is_outermost(struct unwinder *u)
 	size_t count;
 	bool is_signal, is_undefined = false;
 	uint64_t start;
-	Dwarf_Frame *rules = unwind_rules(u, last->pc - (last->is_exact ? 0 : 1), &start, &is_signal);
+	Dwarf_Frame *rules =
+		unwind_rules(u, last->pc - (last->is_exact ? 0 : 1), &start, &is_signal);
 	int column = rules ? dwarf_frame_info(rules, NULL, NULL, NULL) : -1;
 
 	if (column >= 0 && !dwarf_frame_register(rules, column, memory, &operations, &count))
@@ -292,7 +292,8 @@ static void explain(struct unwinder *u)
 		f->stopped = image ? image->problem : "memory is out";
 		return;
 	}
-	Dwarf_Frame *rules = unwind_rules(u, last->pc - (last->is_exact ? 0 : 1), &start, &is_signal);
+	Dwarf_Frame *rules =
+		unwind_rules(u, last->pc - (last->is_exact ? 0 : 1), &start, &is_signal);
 
 	free(rules);
 	if (!rules)

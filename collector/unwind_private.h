@@ -27,7 +27,7 @@ bool unwind_read_module(struct unwinder *u, uint64_t address, void *data, size_t
 /* The rules of the frame at pc, to be freed; they hold from *start on. NULL without any. */
 Dwarf_Frame *unwind_rules(const struct unwinder *u, uint64_t pc, uint64_t *start, bool *is_signal);
 
-/* --- unwind_prologue.c ------------------------------------------------------------------------- */
+/* --- unwind_prologue.c ----------------------------------------------------------------------- */
 
 /* Adds the frame pointer to what is known at the start, when the last frame needs it and it can be
  * had. False if not. */

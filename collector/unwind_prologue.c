@@ -18,7 +18,8 @@ static bool is_frame_pointer(struct unwinder *u, uint64_t fp)
 	if (!u->start->read(u->start->context, fp, words, sizeof(words)))
 		return false;
 	module = modules_find(u->modules, words[1]);
-	return module && image_is_code(modules_image(u->modules, module), words[1] - module->bias) &&
+	return module &&
+	       image_is_code(modules_image(u->modules, module), words[1] - module->bias) &&
 	       unwind_read_module(u, words[1] - sizeof(before), before, sizeof(before)) &&
 	       arch_is_after_call(before, sizeof(before));
 }
@@ -61,8 +62,8 @@ bool unwind_recover_frame_pointer(struct unwinder *u, struct unwind_start *start
 	uint8_t code[PROLOGUE_MAX];
 	uint64_t offset;
 
-	if ((last->known & UNWIND_BIT(ARCH_FP)) || (start->known & UNWIND_BIT(ARCH_FP)) || last->is_exact ||
-	    !(last->known & UNWIND_BIT(ARCH_SP)))
+	if ((last->known & UNWIND_BIT(ARCH_FP)) || (start->known & UNWIND_BIT(ARCH_FP)) ||
+	    last->is_exact || !(last->known & UNWIND_BIT(ARCH_SP)))
 		return false;
 	size_t size = read_prologue(u, last->pc - 1, code);
 

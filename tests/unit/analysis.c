@@ -64,7 +64,7 @@ static struct model_lock *add_lock(struct model *m, enum lock_kind kind, enum lo
 /* n processes, each holds its file and waits for the next one's. */
 static struct model *ring(enum lock_kind kind, uint32_t n)
 {
-	static const char *const paths[] = { "/a", "/b", "/c", "/d", "/e", "/f" };
+	static const char *const paths[] = {"/a", "/b", "/c", "/d", "/e", "/f"};
 	struct model *m = live_model();
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -377,8 +377,8 @@ static void a_short_wait_may_be_for_another_thread(void)
 		m->threads.items[t].process = 0;
 		m->threads.items[t].task_state = is_running ? 'R' : 'S';
 		m->threads.items[0].call_since_ns = m->now_ns - 1000;
-		CU_ASSERT_EQUAL(only_kind(m), is_running ? FINDING_HEAP_REENTERED
-							 : FINDING_DEADLOCK_HEAP);
+		CU_ASSERT_EQUAL(only_kind(m),
+				is_running ? FINDING_HEAP_REENTERED : FINDING_DEADLOCK_HEAP);
 	}
 }
 
@@ -450,25 +450,25 @@ static void ids_are_the_contract(void)
 }
 
 static const struct unit_test tests[] = {
-	{ "two processes that wait for each other are a deadlock", two_processes_in_a_ring },
-	{ "rings of flock, OFD and thirteen POSIX locks are found", rings_of_every_kind },
-	{ "a process can wait for its own other file description", a_process_waits_for_itself },
-	{ "POSIX and OFD locks see each other, flock locks do not", posix_waits_for_ofd },
-	{ "chains, polls, ranges apart, readers and the dead are no deadlock",
-	  chains_and_polls_are_no_cycles },
-	{ "a free thread of a holder is no deadlock", another_thread_may_release },
-	{ "a child that shares the description is no deadlock", a_sharer_may_release },
-	{ "a writer waits for all readers", all_readers_must_go },
-	{ "two rings are two findings", two_rings_are_two_findings },
-	{ "a deadlock that is gone at a second look was none", a_second_look_confirms },
-	{ "sites of one function and handler are one finding", sites_are_merged },
-	{ "the heap is re-entered only where the allocator was interrupted", heap_is_reentered },
-	{ "a live thread that waits in malloc is a deadlock", heap_deadlock_of_a_live_thread },
-	{ "a short wait may be for another thread", a_short_wait_may_be_for_another_thread },
-	{ "a killed process that had threads was deadlocked", heap_deadlock_of_the_dead },
-	{ "handlers that change errno, and one that does not", errno_is_clobbered },
-	{ "findings are ordered by kind, process and time", order_is_kind_process_time },
-	{ "ids and severities have their names", ids_are_the_contract },
-	{ NULL, NULL },
+	{"two processes that wait for each other are a deadlock", two_processes_in_a_ring},
+	{"rings of flock, OFD and thirteen POSIX locks are found", rings_of_every_kind},
+	{"a process can wait for its own other file description", a_process_waits_for_itself},
+	{"POSIX and OFD locks see each other, flock locks do not", posix_waits_for_ofd},
+	{"chains, polls, ranges apart, readers and the dead are no deadlock",
+	 chains_and_polls_are_no_cycles},
+	{"a free thread of a holder is no deadlock", another_thread_may_release},
+	{"a child that shares the description is no deadlock", a_sharer_may_release},
+	{"a writer waits for all readers", all_readers_must_go},
+	{"two rings are two findings", two_rings_are_two_findings},
+	{"a deadlock that is gone at a second look was none", a_second_look_confirms},
+	{"sites of one function and handler are one finding", sites_are_merged},
+	{"the heap is re-entered only where the allocator was interrupted", heap_is_reentered},
+	{"a live thread that waits in malloc is a deadlock", heap_deadlock_of_a_live_thread},
+	{"a short wait may be for another thread", a_short_wait_may_be_for_another_thread},
+	{"a killed process that had threads was deadlocked", heap_deadlock_of_the_dead},
+	{"handlers that change errno, and one that does not", errno_is_clobbered},
+	{"findings are ordered by kind, process and time", order_is_kind_process_time},
+	{"ids and severities have their names", ids_are_the_contract},
+	{NULL, NULL},
 };
-const struct unit_suite unit_analysis = { tests };
+const struct unit_suite unit_analysis = {tests};

@@ -1,4 +1,4 @@
-/* Stacks: a live child without stopping it, a recorded slice and recorded addresses of ourselves. */
+/* Stacks: a live child without stopping it; a recorded slice and addresses of ourselves. */
 #include "config.h"
 
 #include <link.h>
@@ -28,7 +28,7 @@
 
 static volatile int sink;
 
-/* --- a model with one process ------------------------------------------------------------------- */
+/* --- a model with one process ---------------------------------------------------------------- */
 
 struct fixture {
 	struct model *m;
@@ -40,7 +40,7 @@ struct fixture {
 
 static struct fixture begin(pid_t pid, enum process_state state, struct segment *segment)
 {
-	struct fixture f = { .m = model_new(), .proc = proc_new("/"), .segment = segment };
+	struct fixture f = {.m = model_new(), .proc = proc_new("/"), .segment = segment};
 
 	model_add_process(f.m);
 	f.m->processes.items[0].pid = pid;
@@ -91,7 +91,7 @@ static bool is_found(const struct fixture *f, uint32_t stack, uint32_t i)
 	return i < f->m->stacks.items[stack].frame_count;
 }
 
-/* --- a live child ------------------------------------------------------------------------------- */
+/* --- a live child ---------------------------------------------------------------------------- */
 
 FRAME static void sleep_in_handler(void)
 {
@@ -120,7 +120,7 @@ FRAME static void outer_work(void)
 
 static pid_t start_sleeper(const struct proc *proc)
 {
-	struct timespec pause_time = { .tv_nsec = 1000000 };
+	struct timespec pause_time = {.tv_nsec = 1000000};
 	struct proc_syscall sc;
 	pid_t pid = fork();
 
@@ -164,7 +164,7 @@ static void expect_sleeper(struct fixture *f, uint32_t stack)
 
 static void a_live_thread_is_not_stopped(void)
 {
-	static const char *const debug_paths[] = { NULL, "/nonexistent" };
+	static const char *const debug_paths[] = {NULL, "/nonexistent"};
 
 	for (int i = 0; i < 2; i++) {
 		struct fixture f = begin(0, PROCESS_LIVE, NULL);
@@ -210,7 +210,7 @@ static void the_dead_have_no_now(void)
 	end(&f);
 }
 
-/* --- records of ourselves ------------------------------------------------------------------------ */
+/* --- records of ourselves -------------------------------------------------------------------- */
 
 static struct segment_fixture record;
 
@@ -247,9 +247,9 @@ static int add_module(struct dl_phdr_info *info, size_t size, void *unused)
 #if defined(__x86_64__)
 static void fill_registers(struct seg_finding *finding, const ucontext_t *context)
 {
-	static const int order[ARCH_REGS] = { REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
-					      REG_RBP, REG_RSP, REG_R8,	 REG_R9,  REG_R10, REG_R11,
-					      REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP };
+	static const int order[ARCH_REGS] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI,
+					     REG_RBP, REG_RSP, REG_R8,  REG_R9,  REG_R10, REG_R11,
+					     REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
 
 	for (int i = 0; i < ARCH_REGS; i++)
 		finding->regs[i] = (uint64_t)context->uc_mcontext.gregs[order[i]];
@@ -415,11 +415,14 @@ static void damaged_records_fail(void)
 	end(&f);
 }
 
-/* --- what was interrupted ------------------------------------------------------------------------ */
+/* --- what was interrupted -------------------------------------------------------------------- */
 
 #define LIBC "/lib/libc.so.6"
 #define EXE "/bin/x"
-#define SIGNAL_FRAME { NULL, NULL }
+#define SIGNAL_FRAME                                                                               \
+	{                                                                                          \
+		NULL, NULL                                                                         \
+	}
 #define FRAMES_MAX 8
 
 struct case_of {
@@ -432,27 +435,69 @@ struct case_of {
 };
 
 static const struct case_of cases[] = {
-	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { "_int_malloc", LIBC },
-	    { "malloc", LIBC }, { "main", EXE } }, 6, true, "_int_malloc" },
+	{{{"malloc", LIBC},
+	  {"h", EXE},
+	  SIGNAL_FRAME,
+	  {"_int_malloc", LIBC},
+	  {"malloc", LIBC},
+	  {"main", EXE}},
+	 6,
+	 true,
+	 "_int_malloc"},
 	/* No symbols but the exported ones: between pc and malloc() is the allocator. */
-	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { NULL, LIBC }, { NULL, LIBC },
-	    { "malloc", LIBC }, { "main", EXE } }, 7, true, "malloc" },
-	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { "__libc_free", LIBC },
-	    { "main", EXE } }, 5, true, "free" },
+	{{{"malloc", LIBC},
+	  {"h", EXE},
+	  SIGNAL_FRAME,
+	  {NULL, LIBC},
+	  {NULL, LIBC},
+	  {"malloc", LIBC},
+	  {"main", EXE}},
+	 7,
+	 true,
+	 "malloc"},
+	{{{"malloc", LIBC}, {"h", EXE}, SIGNAL_FRAME, {"__libc_free", LIBC}, {"main", EXE}},
+	 5,
+	 true,
+	 "free"},
 	/* The program's own code, a callback of libc, libc outside of the allocator. */
-	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { "work", EXE }, { "main", EXE } },
-	  5, false, "work" },
-	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { "compare", EXE }, { "qsort", LIBC },
-	    { "main", EXE } }, 6, false, "compare" },
-	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { NULL, LIBC }, { "qsort", LIBC },
-	    { "main", EXE } }, 6, false, NULL },
+	{{{"malloc", LIBC}, {"h", EXE}, SIGNAL_FRAME, {"work", EXE}, {"main", EXE}},
+	 5,
+	 false,
+	 "work"},
+	{{{"malloc", LIBC},
+	  {"h", EXE},
+	  SIGNAL_FRAME,
+	  {"compare", EXE},
+	  {"qsort", LIBC},
+	  {"main", EXE}},
+	 6,
+	 false,
+	 "compare"},
+	{{{"malloc", LIBC}, {"h", EXE}, SIGNAL_FRAME, {NULL, LIBC}, {"qsort", LIBC}, {"main", EXE}},
+	 6,
+	 false,
+	 NULL},
 	/* The handler's own malloc is no evidence. */
-	{ { { "malloc", LIBC }, { "h", EXE } }, 2, false, NULL },
+	{{{"malloc", LIBC}, {"h", EXE}}, 2, false, NULL},
 	/* A handler that interrupted a handler that interrupted malloc. */
-	{ { { "malloc", LIBC }, { "h2", EXE }, SIGNAL_FRAME, { "h", EXE }, SIGNAL_FRAME,
-	    { "_int_free.part.0", LIBC }, { "main", EXE } }, 7, true, "_int_free.part.0" },
-	{ { { "malloc", LIBC }, { "h", EXE }, SIGNAL_FRAME, { "je_arena_x", "/l/libjemalloc.so.2" },
-	    { "main", EXE } }, 5, true, "je_arena_x" },
+	{{{"malloc", LIBC},
+	  {"h2", EXE},
+	  SIGNAL_FRAME,
+	  {"h", EXE},
+	  SIGNAL_FRAME,
+	  {"_int_free.part.0", LIBC},
+	  {"main", EXE}},
+	 7,
+	 true,
+	 "_int_free.part.0"},
+	{{{"malloc", LIBC},
+	  {"h", EXE},
+	  SIGNAL_FRAME,
+	  {"je_arena_x", "/l/libjemalloc.so.2"},
+	  {"main", EXE}},
+	 5,
+	 true,
+	 "je_arena_x"},
 };
 
 static void classify_case(const struct case_of *c)
@@ -492,16 +537,16 @@ static void the_allocator_is_recognised(void)
 }
 
 static const struct unit_test tests[] = {
-	{ "a blocked thread is unwound through its handler, with and without debug information",
-	  a_live_thread_is_not_stopped },
-	{ "a running thread gives no stack, but a reason", a_running_thread_says_so },
-	{ "a dead process has no stack of now", the_dead_have_no_now },
-	{ "a recorded slice is unwound", a_slice_is_unwound },
-	{ "a short slice says where it ends", a_short_slice_says_where_it_ends },
-	{ "recorded addresses are named", recorded_addresses_are_named },
-	{ "a replaced file gives no names", a_replaced_file_gives_no_names },
-	{ "damaged records fail with a reason", damaged_records_fail },
-	{ "what a handler interrupted: the allocator, or not", the_allocator_is_recognised },
-	{ NULL, NULL },
+	{"a blocked thread is unwound through its handler, with and without debug information",
+	 a_live_thread_is_not_stopped},
+	{"a running thread gives no stack, but a reason", a_running_thread_says_so},
+	{"a dead process has no stack of now", the_dead_have_no_now},
+	{"a recorded slice is unwound", a_slice_is_unwound},
+	{"a short slice says where it ends", a_short_slice_says_where_it_ends},
+	{"recorded addresses are named", recorded_addresses_are_named},
+	{"a replaced file gives no names", a_replaced_file_gives_no_names},
+	{"damaged records fail with a reason", damaged_records_fail},
+	{"what a handler interrupted: the allocator, or not", the_allocator_is_recognised},
+	{NULL, NULL},
 };
-const struct unit_suite unit_stack = { tests };
+const struct unit_suite unit_stack = {tests};
