@@ -37,6 +37,18 @@ static int out_of_memory(void)
 	return EXIT_TROUBLE;
 }
 
+/* What to do, where the collector could only name the cause. */
+static void advise(struct collect_error *error, int code)
+{
+	const char *advice = code == -EACCES || code == -EPERM
+				     ? "run as root, or as the user whose it is"
+			     : code == -ENOENT ? "give what lockjam run -o was given"
+					       : "";
+
+	if (!*error->advice)
+		strcpy(error->advice, advice);
+}
+
 int reading_open(struct reading *r, const struct options *o, bool want_events, bool want_handlers)
 {
 	struct collect_options options = {.dir = o->dir,
@@ -47,13 +59,16 @@ int reading_open(struct reading *r, const struct options *o, bool want_events, b
 					  .want_events = want_events,
 					  .want_handlers = want_handlers};
 	struct collect_error error = {0};
+	int code;
 
 	*r = (struct reading){.targets = make_targets(o)};
 	if (!r->targets)
 		return out_of_memory();
 	options.targets = r->targets;
 	options.target_count = o->operand_count;
-	if (collector_open(&options, &r->collector, &error) < 0) {
+	code = collector_open(&options, &r->collector, &error);
+	if (code < 0) {
+		advise(&error, code);
 		message_error(&error);
 		free(r->targets);
 		return EXIT_TROUBLE;
