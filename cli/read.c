@@ -40,13 +40,8 @@ static int out_of_memory(void)
 /* What to do, where the collector could only name the cause. */
 static void advise(struct collect_error *error, int code)
 {
-	const char *advice = code == -EACCES || code == -EPERM
-				     ? "run as root, or as the user whose it is"
-			     : code == -ENOENT ? "give what lockjam run -o was given"
-					       : "";
-
-	if (!*error->advice)
-		strcpy(error->advice, advice);
+	if (!*error->advice && (code == -EACCES || code == -EPERM))
+		strcpy(error->advice, "run as root, or as the user whose it is");
 }
 
 int reading_open(struct reading *r, const struct options *o, bool want_events, bool want_handlers)
