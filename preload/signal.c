@@ -115,6 +115,8 @@ static uint32_t append_record(struct disposition *d, uint64_t epoch)
 	return index;
 }
 
+static void carry(void);
+
 uint32_t signal_record(const struct disposition *disposition)
 {
 	struct disposition *d = (struct disposition *)disposition;
@@ -123,7 +125,9 @@ uint32_t signal_record(const struct disposition *disposition)
 
 	if (shim_likely(record >> 32 == epoch))
 		return (uint32_t)record;
-	return append_record(d, epoch);
+	carry();
+	record = atomic_load(&d->record);
+	return record >> 32 == epoch ? (uint32_t)record : append_record(d, epoch);
 }
 
 /* A new segment (a forked child's) learns all inherited handlers, not only those that run. */

@@ -107,9 +107,15 @@ static void record(uint32_t id, struct shim_frame *frame, const uint64_t *regs)
 static void jump(const uint64_t *regs)
 {
 	uintptr_t target = arch_jump_sp((const void *)regs[ARCH_REG_ARG0]);
+	struct shim_frame *frame = target ? trampoline_active(target) : NULL;
+	int saved_errno;
 
-	if (target)
-		trampoline_active(target);
+	/* It jumps within its handler, out of a nested one: the call that this interrupted is over.
+	 */
+	if (frame && frame->finding && shim_begin(&saved_errno)) {
+		trampoline_note_call(frame, 0, 0);
+		shim_end(saved_errno);
+	}
 }
 
 void *thunk_enter(uint32_t id, const uint64_t *regs)

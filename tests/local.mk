@@ -24,8 +24,11 @@ tests_unit_unit_SOURCES = \
 	tests/unit/analysis.c \
 	tests/unit/argument_expression.c \
 	tests/unit/argument_value.c \
+	tests/unit/lookup.c \
 	tests/unit/main.c \
 	tests/unit/merge.c \
+	preload/lookup.c \
+	preload/lookup.h \
 	preload/range.c \
 	preload/range.h \
 	tests/unit/range.c \
