@@ -24,8 +24,10 @@ collector_libcollector_a_SOURCES = \
 	collector/owners.c \
 	collector/owners.h \
 	collector/proc.c \
+	collector/segment_load.c \
 	collector/segment_memfd.c \
 	collector/segment_model.c \
+	collector/segment_private.h \
 	collector/segment_read.c \
 	collector/segment_story.c \
 	collector/select.c \

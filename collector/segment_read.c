@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "collector/segment_read.h"
+#include "collector/segment_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #define FILE_MAX ((uint64_t)64 << 20) /* a writer's whole file; sparse, so mostly holes */
-#define TORN_TRIES 4
 
 /* Sizes of version 1: no writer's records may be smaller. In the order of enum seg_table_id. */
 static const uint32_t record_min[SEG_TABLE_IDS] = {
@@ -36,38 +35,7 @@ static const uint32_t record_min[SEG_TABLE_IDS] = {
 	[SEG_EDGES] = 0,
 };
 
-/*
- * Loaded in this order. A record is complete before what names it appears, so a live writer's
- * high-water marks are read again before the tables that others name: they then hold all that is named.
- */
-static const struct {
-	enum seg_table_id id;
-	bool is_named; /* by records of the tables before: read `used` again */
-	bool is_fixed; /* records do not change once they are complete */
-} load_order[] = {
-	{SEG_EVENTS, false, false},   {SEG_LOCKS, false, false},    {SEG_FINDINGS, false, false},
-	{SEG_THREADS, false, false},  {SEG_HANDLERS, false, false}, {SEG_STACKS, true, true},
-	{SEG_RESOURCES, false, true}, {SEG_MODULES, false, true},   {SEG_PCS, true, true},
-	{SEG_STRINGS, false, true},   {SEG_SLICES, false, true},
-};
-
-struct table {
-	const uint8_t *data; /* NULL: not loaded */
-	uint32_t count;
-};
-
-struct segment {
-	int fd;                /* -1 once loaded, or in memory */
-	const uint8_t *memory; /* segment_open_memory: not ours */
-	uint64_t size;
-	uid_t owner;
-	uint64_t torn;
-	struct seg_header header;
-	struct table tables[SEG_TABLE_IDS];
-};
-
-__attribute__((format(printf, 4, 5))) static int fail(int error, char *cause, size_t size,
-						      const char *format, ...)
+int segment_fail(int error, char *cause, size_t size, const char *format, ...)
 {
 	va_list arguments;
 
@@ -79,13 +47,12 @@ __attribute__((format(printf, 4, 5))) static int fail(int error, char *cause, si
 	return error;
 }
 
-static bool has_seq(enum seg_table_id id)
+bool segment_has_seq(enum seg_table_id id)
 {
 	return id != SEG_PCS && id != SEG_STRINGS && id != SEG_SLICES;
 }
 
-/* Exactly `length` bytes at `offset`, or -EINVAL (the file was cut), or read's error. */
-static int read_at(const struct segment *s, void *data, size_t length, uint64_t offset)
+int segment_read_at(const struct segment *s, void *data, size_t length, uint64_t offset)
 {
 	if (s->memory) {
 		if (offset > s->size || length > s->size - offset)
@@ -105,6 +72,15 @@ static int read_at(const struct segment *s, void *data, size_t length, uint64_t 
 	return 0;
 }
 
+uint32_t segment_record_seq(const struct segment *s, enum seg_table_id id, uint32_t index)
+{
+	uint32_t seq;
+
+	memcpy(&seq, s->tables[id].data + (size_t)index * s->header.tables[id].record_size,
+	       sizeof(seq));
+	return seq;
+}
+
 static int check_tables(const struct segment *s, char *cause, size_t size)
 {
 	const struct seg_header *h = &s->header;
@@ -117,14 +93,14 @@ static int check_tables(const struct segment *s, char *cause, size_t size)
 		if (!bytes && !t->capacity)
 			continue;
 		if (t->record_size < record_min[id])
-			return fail(-EINVAL, cause, size, "table %u has records of %u bytes", id,
+			return segment_fail(-EINVAL, cause, size, "table %u has records of %u bytes", id,
 				    t->record_size);
 		if (t->offset < h->header_size || t->offset > s->size || bytes > s->size - t->offset)
-			return fail(-EINVAL, cause, size, "truncated: table %u ends behind the file", id);
+			return segment_fail(-EINVAL, cause, size, "truncated: table %u ends behind the file", id);
 		/* Tables may not overlap, or a small file could make us keep it many times. */
 		sum += bytes;
 		if (sum > s->size)
-			return fail(-EINVAL, cause, size, "its tables overlap");
+			return segment_fail(-EINVAL, cause, size, "its tables overlap");
 	}
 	return 0;
 }
@@ -134,16 +110,16 @@ static int check_header(struct segment *s, char *cause, size_t size)
 	struct seg_header *h = &s->header;
 
 	if (!h->magic)
-		return fail(-ENODATA, cause, size, "not ready: its writer died while making it");
+		return segment_fail(-ENODATA, cause, size, "not ready: its writer died while making it");
 	if (h->magic != SEG_MAGIC)
-		return fail(-EINVAL, cause, size, "not a segment of lockjam");
+		return segment_fail(-EINVAL, cause, size, "not a segment of lockjam");
 	if (h->min_reader > SEG_VERSION)
-		return fail(-ENOTSUP, cause, size,
+		return segment_fail(-ENOTSUP, cause, size,
 			    "written by a newer lockjam (format %u, this one reads up to %u)",
 			    h->min_reader, SEG_VERSION);
 	if (h->header_size < sizeof(*h) || h->header_size > s->size ||
 	    h->table_count > SEG_TABLES_MAX)
-		return fail(-EINVAL, cause, size, "its header is damaged");
+		return segment_fail(-EINVAL, cause, size, "its header is damaged");
 	h->exe[sizeof(h->exe) - 1] = 0;
 	h->title[sizeof(h->title) - 1] = 0;
 	h->cmdline[sizeof(h->cmdline) - 1] = 0;
@@ -156,172 +132,16 @@ static int check_header(struct segment *s, char *cause, size_t size)
 static int read_header(struct segment *s, char *cause, size_t size)
 {
 	int r = s->size < sizeof(s->header) ? -EINVAL
-					    : read_at(s, &s->header, sizeof(s->header), 0);
+					    : segment_read_at(s, &s->header, sizeof(s->header), 0);
 
 	if (!s->size)
-		return fail(-ENODATA, cause, size, "not ready: its writer died while making it");
+		return segment_fail(-ENODATA, cause, size, "not ready: its writer died while making it");
 	if (r == -EINVAL)
-		return fail(r, cause, size, "truncated: %llu bytes are no segment",
+		return segment_fail(r, cause, size, "truncated: %llu bytes are no segment",
 			    (unsigned long long)s->size);
 	if (r)
-		return fail(r, cause, size, "%s", strerror(-r));
+		return segment_fail(r, cause, size, "%s", strerror(-r));
 	return check_header(s, cause, size);
-}
-
-/* How many records of a table there are now; a ring has no high-water mark but its counter. */
-static uint32_t used_records(const struct seg_header *h, enum seg_table_id id)
-{
-	const struct seg_table *t = &h->tables[id];
-	uint64_t used = t->used;
-
-	if (id == SEG_EVENTS && h->events_written > used)
-		used = h->events_written;
-	return used < t->capacity ? used : t->capacity;
-}
-
-static uint32_t record_seq(const struct segment *s, enum seg_table_id id, uint32_t index)
-{
-	uint32_t seq;
-
-	memcpy(&seq, s->tables[id].data + (size_t)index * s->header.tables[id].record_size,
-	       sizeof(seq));
-	return seq;
-}
-
-/* Reads one record until its seq is even and the same before and after; else leaves it odd. */
-static void reread_record(struct segment *s, enum seg_table_id id, uint8_t *record, uint32_t index)
-{
-	uint32_t size = s->header.tables[id].record_size, seq, again;
-	uint64_t offset = s->header.tables[id].offset + (uint64_t)index * size;
-
-	for (int i = 0; i < TORN_TRIES; i++) {
-		if (read_at(s, record, size, offset) || read_at(s, &again, sizeof(again), offset))
-			break;
-		memcpy(&seq, record, sizeof(seq));
-		if (seq == again && seq % 2 == 0)
-			return;
-	}
-	seq = 1;
-	memcpy(record, &seq, sizeof(seq));
-}
-
-/*
- * Compares the table's seqs with a second reading. Rows are copied in ascending order, so a
- * record whose seq was even before and is the same after was copied whole.
- */
-static int settle_table(struct segment *s, enum seg_table_id id, uint8_t *data, uint32_t count)
-{
-	uint32_t size = s->header.tables[id].record_size;
-	size_t bytes = (size_t)size * count;
-	uint8_t *again = malloc(bytes);
-
-	if (!again)
-		return -ENOMEM;
-	int r = read_at(s, again, bytes, s->header.tables[id].offset);
-
-	for (uint32_t i = 0; !r && i < count; i++) {
-		uint32_t before, after;
-
-		memcpy(&before, data + (size_t)i * size, sizeof(before));
-		memcpy(&after, again + (size_t)i * size, sizeof(after));
-		if (before != after || before % 2)
-			reread_record(s, id, data + (size_t)i * size, i);
-	}
-	free(again);
-	return r;
-}
-
-/* A record that was being written for the first time when its table was read. */
-static void settle_fixed(struct segment *s, enum seg_table_id id, uint8_t *data, uint32_t count)
-{
-	uint32_t size = s->header.tables[id].record_size, seq;
-
-	for (uint32_t i = 0; i < count; i++) {
-		memcpy(&seq, data + (size_t)i * size, sizeof(seq));
-		if (seq % 2)
-			reread_record(s, id, data + (size_t)i * size, i);
-	}
-}
-
-static int settle(struct segment *s, enum seg_table_id id, uint8_t *data, uint32_t count, bool is_fixed)
-{
-	if (!has_seq(id))
-		return 0;
-	if (!is_fixed)
-		return settle_table(s, id, data, count);
-	settle_fixed(s, id, data, count);
-	return 0;
-}
-
-static int load_table(struct segment *s, enum seg_table_id id, bool is_live, bool is_fixed)
-{
-	const struct seg_table *t = &s->header.tables[id];
-	uint32_t count = used_records(&s->header, id);
-	size_t bytes = (size_t)count * t->record_size;
-	int r = 0;
-
-	if (!count)
-		return 0;
-	if (s->memory) {
-		s->tables[id].data = s->memory + t->offset;
-	} else {
-		uint8_t *data = malloc(bytes);
-
-		if (!data)
-			return -ENOMEM;
-		r = read_at(s, data, bytes, t->offset);
-		if (!r && is_live)
-			r = settle(s, id, data, count, is_fixed);
-		if (r) {
-			free(data);
-			return r;
-		}
-		s->tables[id].data = data;
-	}
-	s->tables[id].count = count;
-	for (uint32_t i = 0; has_seq(id) && i < count; i++)
-		s->torn += record_seq(s, id, i) % 2;
-	return 0;
-}
-
-/* The tables' high-water marks, again; everything else stays as it was checked. */
-static int refresh_used(struct segment *s)
-{
-	uint8_t data[offsetof(struct seg_header, exe)];
-	struct seg_header *h = &s->header;
-	int r = read_at(s, data, sizeof(data), 0);
-
-	for (uint32_t id = 0; !r && id < h->table_count; id++) {
-		struct seg_table now;
-
-		memcpy(&now, data + offsetof(struct seg_header, tables) + id * sizeof(now), sizeof(now));
-		h->tables[id].used = now.used;
-		h->tables[id].dropped = now.dropped;
-	}
-	return r;
-}
-
-int segment_load(struct segment *s, unsigned flags, char *cause, size_t size)
-{
-	bool is_live = flags & SEGMENT_LIVE;
-	int r = 0;
-
-	for (size_t i = 0; !r && i < sizeof(load_order) / sizeof(load_order[0]); i++) {
-		enum seg_table_id id = load_order[i].id;
-
-		if (id == SEG_EVENTS && (flags & SEGMENT_NO_EVENTS))
-			continue;
-		if (is_live && load_order[i].is_named)
-			r = refresh_used(s);
-		if (!r)
-			r = load_table(s, id, is_live, load_order[i].is_fixed);
-	}
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = -1;
-	if (r == -EINVAL)
-		return fail(r, cause, size, "cut while it was read");
-	return r ? fail(r, cause, size, "%s", strerror(-r)) : 0;
 }
 
 int segment_probe_fd(int fd, struct segment **result, char *cause, size_t size)
@@ -332,11 +152,11 @@ int segment_probe_fd(int fd, struct segment **result, char *cause, size_t size)
 
 	if (!s || fstat(fd, &st)) {
 		r = s ? -errno : -ENOMEM;
-		fail(r, cause, size, "%s", strerror(-r));
+		segment_fail(r, cause, size, "%s", strerror(-r));
 	} else if (!S_ISREG(st.st_mode)) {
-		r = fail(-EINVAL, cause, size, "not a regular file");
+		r = segment_fail(-EINVAL, cause, size, "not a regular file");
 	} else if ((uint64_t)st.st_size > FILE_MAX) {
-		r = fail(-EINVAL, cause, size, "too large for a segment (%lld bytes)",
+		r = segment_fail(-EINVAL, cause, size, "too large for a segment (%lld bytes)",
 			 (long long)st.st_size);
 	} else {
 		s->fd = fd;
@@ -359,7 +179,7 @@ int segment_probe_at(int dir, const char *name, struct segment **s, char *cause,
 
 	if (fd < 0) {
 		int error = errno;
-		return fail(-error, cause, size, "%s",
+		return segment_fail(-error, cause, size, "%s",
 			    error == ELOOP ? "a symbolic link" : strerror(error));
 	}
 	return segment_probe_fd(fd, s, cause, size);
@@ -395,7 +215,7 @@ int segment_open_fd(int fd, bool is_live, struct segment **s, char *cause, size_
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
 	if (own < 0)
-		return fail(-errno, cause, size, "%m");
+		return segment_fail(-errno, cause, size, "%m");
 	int r = segment_probe_fd(own, &probed, cause, size);
 
 	if (!r)
@@ -411,7 +231,7 @@ int segment_open_memory(const void *data, size_t length, struct segment **result
 	struct segment *s = calloc(1, sizeof(*s));
 
 	if (!s)
-		return fail(-ENOMEM, cause, size, "%s", strerror(ENOMEM));
+		return segment_fail(-ENOMEM, cause, size, "%s", strerror(ENOMEM));
 	s->fd = -1;
 	s->memory = data;
 	s->size = length;
@@ -455,10 +275,10 @@ uint32_t segment_count(const struct segment *s, enum seg_table_id table)
 int segment_read(const struct segment *s, enum seg_table_id table, uint32_t index, void *record,
 		 size_t size)
 {
-	if (table >= SEG_TABLE_IDS || !has_seq(table) || !index || index > s->tables[table].count)
+	if (table >= SEG_TABLE_IDS || !segment_has_seq(table) || !index || index > s->tables[table].count)
 		return -ERANGE;
 	uint32_t record_size = s->header.tables[table].record_size;
-	uint32_t seq = record_seq(s, table, index - 1);
+	uint32_t seq = segment_record_seq(s, table, index - 1);
 
 	if (!seq)
 		return -ERANGE; /* never written */

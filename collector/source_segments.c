@@ -346,7 +346,9 @@ static int collect(struct gather *g, struct collect_error *error)
 	for (ssize_t i = 0; i < count; i++) {
 		ssize_t r = read_directory(g, paths[i]);
 
-		if (r < 0 && r != -ENOENT)
+		if (r == -EACCES || r == -EPERM)
+			model_note(g->m, "sessions of other users may not be read (run as root)");
+		else if (r < 0 && r != -ENOENT)
 			model_note(g->m, "%s: %s; what is recorded there is not shown", paths[i],
 				   strerror(-r));
 		free(paths[i]);

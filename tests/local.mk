@@ -184,16 +184,18 @@ TESTS += tests/fuzz/replay
 tests_fuzz_replay_SOURCES = tests/fuzz/fuzz_segment.c tests/fuzz/replay.c
 tests_fuzz_replay_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 
-# What the target needs of the collector, built once more with the fuzzer's instrumentation.
+# What the target runs through is built once more with the fuzzer's instrumentation; the rest comes
+# from the library.
 FUZZ_PARTS = tests/fuzz/fuzz_segment.c collector/gather.c collector/graph.c collector/index.c \
 	collector/kernel_locks.c collector/merge.c collector/merge_match.c collector/model.c \
-	collector/proc.c collector/segment_model.c collector/segment_read.c \
+	collector/proc.c collector/segment_load.c collector/segment_model.c collector/segment_read.c \
 	collector/segment_story.c collector/select_reduce.c
-tests/fuzz/fuzz_segment: $(FUZZ_PARTS) config.h
+tests/fuzz/fuzz_segment: $(FUZZ_PARTS) config.h collector/libcollector.a
 	$(AM_V_at)$(MKDIR_P) tests/fuzz
 	$(AM_V_CCLD)sources=; for f in $(FUZZ_PARTS); do sources="$$sources $(srcdir)/$$f"; done; \
 	$(FUZZ_CC) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -I$(srcdir) -I. -o $@ $$sources
+		-fno-sanitize-recover=undefined -I$(srcdir) -I. -o $@ $$sources \
+		collector/libcollector.a $(ELF_LIBS) $(DEMANGLE_LIBS)
 .PHONY: fuzz
 fuzz: tests/fuzz/fuzz_segment
 	@$(MKDIR_P) tests/fuzz/found
