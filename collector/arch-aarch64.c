@@ -34,6 +34,7 @@ bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *sta
 	memcpy(&raw, note, sizeof(raw));
 	status->tid = raw.pr_pid;
 	status->signo = raw.pr_cursig;
+	status->blocked = raw.pr_sighold;
 	status->syscall = -1;
 	memset(status->args, 0, sizeof(status->args));
 	/* x0-x30, sp, pc: the order of DWARF's numbers and of ours. */
@@ -55,3 +56,9 @@ uint64_t arch_ucontext_address(uint64_t sp)
 
 /* x0-x5 */
 const unsigned arch_syscall_registers[6] = {0, 1, 2, 3, 4, 5};
+
+/* siginfo (128), then struct ucontext: flags, link, stack (24), mask. */
+uint64_t arch_sigmask_address(uint64_t sp)
+{
+	return sp + 168;
+}

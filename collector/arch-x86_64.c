@@ -69,6 +69,7 @@ bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *sta
 	memcpy(&r, raw.pr_reg, sizeof(r));
 	status->tid = raw.pr_pid;
 	status->signo = raw.pr_cursig;
+	status->blocked = raw.pr_sighold;
 	status->syscall = (long)r.orig_rax >= 0 ? (long)r.orig_rax : -1;
 	memcpy(status->args, (uint64_t[]){r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9},
 	       sizeof(status->args));
@@ -90,3 +91,9 @@ uint64_t arch_ucontext_address(uint64_t sp)
 
 /* rdi, rsi, rdx, r10, r8, r9 */
 const unsigned arch_syscall_registers[6] = {5, 4, 1, 10, 8, 9};
+
+/* struct ucontext: flags, link, stack (24), sigcontext (256), mask. */
+uint64_t arch_sigmask_address(uint64_t sp)
+{
+	return sp + 296;
+}

@@ -54,6 +54,7 @@ bool arch_is_after_call(const uint8_t *code, size_t size);
 struct arch_prstatus {
 	pid_t tid;
 	int signo;        /* that it had got, 0 none */
+	uint64_t blocked; /* mask of its signals, bit n - 1 for signal n; 0 may be unknown */
 	long syscall;     /* that it was in, -1 none or unknown */
 	uint64_t args[6]; /* of the call */
 	uint64_t regs[ARCH_REGS];
@@ -67,6 +68,8 @@ bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *sta
  * sigreturn. The kernel fills it only for handlers with SA_SIGINFO.
  */
 uint64_t arch_siginfo_address(uint64_t sp);
+/* Where it has the mask that is put back when the handler returns. */
+uint64_t arch_sigmask_address(uint64_t sp);
 
 /* What the kernel passes to a handler: DWARF numbers of the registers. The second is that of
  * arch_siginfo_address(), the third the address below. */

@@ -17,6 +17,8 @@
 #include "collector/source.h"
 #include "collector/stack.h"
 
+#define CORE_FRAMES_MAX 1000000 /* of all threads of a core together; some 80 MB */
+
 struct collector {
 	struct collect_options options;
 	struct gather gather;
@@ -118,12 +120,20 @@ static void confirm(struct collector *c)
 static void judge_core(struct collector *c)
 {
 	struct model *m = c->model;
+	uint32_t left = 0;
 
 	if (!m->core.path)
 		return;
-	for (uint32_t i = 0; i < m->threads.count; i++)
-		if (m->threads.items[i].process == m->core.process)
+	for (uint32_t i = 0; i < m->threads.count; i++) {
+		if (m->threads.items[i].process != m->core.process)
+			continue;
+		if (m->frames.count < CORE_FRAMES_MAX)
 			stacks_classify_thread(c->stacks, i);
+		else
+			left++;
+	}
+	if (left)
+		model_note(m, "%u more threads of the core were not judged", left);
 	stacks_note_files(c->stacks);
 }
 

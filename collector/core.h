@@ -23,7 +23,7 @@
 #include "collector/collector.h"
 
 #define CORE_LOADS_MAX (1u << 20)
-#define CORE_THREADS_MAX (1u << 17)
+#define CORE_THREADS_MAX (1u << 16)
 #define CORE_MAPS_MAX (1u << 18)
 #define CORE_NOTE_MAX ((uint64_t)64 << 20) /* of one note; NT_FILE is the largest */
 

@@ -19,6 +19,9 @@
 #define IMAGE_BUILD_ID_MAX 32
 
 struct core;
+/* image.problem of a file that never can have been a program or a library. */
+extern const char image_is_no_elf[];
+
 struct images;
 struct symbol_cache; /* symbol.c */
 

@@ -19,6 +19,7 @@
 #define VDSO_SIZE_MAX (1 << 20)
 #define FOREIGN_SIZE_MAX (256 << 20) /* of a file that belongs to neither root nor us */
 
+const char image_is_no_elf[] = "is no ELF file, or too large a one";
 static const char problem_replaced[] = "was replaced since it was mapped";
 
 void image_close(struct image *image)
@@ -110,7 +111,7 @@ static bool accept_elf(struct image *image, Elf *elf, int fd, char *memory)
 	image->fd = fd;
 	image->memory = memory;
 	if (!elf || elf_kind(elf) != ELF_K_ELF)
-		image->problem = "is no ELF file, or too large a one";
+		image->problem = image_is_no_elf;
 	else if (!is_wanted_build(image, elf))
 		image->problem = problem_replaced;
 	else if (!measure(image))

@@ -64,6 +64,8 @@ collector_libcollector_a_SOURCES = \
 	collector/image_open.h \
 	collector/module.c \
 	collector/module.h \
+	collector/signal_frame.c \
+	collector/signal_frame.h \
 	collector/stack.c \
 	collector/stack_frames.c \
 	collector/stack_live.c \

@@ -9,6 +9,7 @@
 
 #include "collector/core.h"
 
+#define CORE_MODULES_MAX 4096
 #define VDSO_PATH "[vdso]"
 #define SHIM_NAME "liblockjam.so"
 
@@ -237,6 +238,34 @@ int modules_load(struct modules *modules, struct images *images, const struct pr
 	return error;
 }
 
+/*
+ * Data files are mapped, too: they have neither frames nor names. gcore leaves code out, the
+ * kernel notes it as memory that is not filled: a gap may be code.
+ */
+static bool may_have_code(const struct core *core, const struct module *module)
+{
+	uint64_t at = module->start;
+
+	while (at < module->end) {
+		const struct core_load *l = core_find_load(core, at);
+		if (!l || l->is_code)
+			return true;
+		at = l->end;
+	}
+	return false;
+}
+
+/* Only a forged core has very many programs in it; each costs some time. */
+static void keep_code(struct modules *modules)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < modules->count && kept < CORE_MODULES_MAX; i++)
+		if (may_have_code(modules->core, &modules->items[i]))
+			modules->items[kept++] = modules->items[i];
+	modules->count = kept;
+}
+
 int modules_load_core(struct modules *modules, struct images *images, struct segment *segment,
 		      const struct core *core, const char *exe)
 {
@@ -251,6 +280,7 @@ int modules_load_core(struct modules *modules, struct images *images, struct seg
 	if (!error)
 		error = load_core(modules);
 	sort(modules);
+	keep_code(modules);
 	struct module *program = modules_find(modules, core->auxv.phdr);
 
 	if (program)

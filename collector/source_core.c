@@ -149,7 +149,13 @@ static uint32_t add_unrecorded(struct gather *g)
 
 	/* Without that note: the thread that the core names first. */
 	p->pid = core->has_psinfo ? core->pid : core->threads[0].tid;
-	p->exe = model_string(g->m, core_exe(core));
+	char execfn[4096];
+	const char *exe = core_exe(core);
+
+	/* As it was called: maybe relative, but better than nothing. */
+	if (!exe[0] && core_read_text(core, core->auxv.execfn, execfn, sizeof(execfn)))
+		exe = execfn;
+	p->exe = model_string(g->m, exe);
 	p->name = p->exe[0]	   ? p->exe
 		  : core->comm[0] ? model_stringf(g->m, "[%s]", core->comm)
 				  : model_stringf(g->m, "[%d]", (int)p->pid);
@@ -191,13 +197,15 @@ static uint32_t add_process(struct gather *g)
 	return process;
 }
 
-static uint32_t find_thread(struct model *m, uint32_t process, pid_t tid)
+/* Among the `recorded` first ones, or a new one. */
+static uint32_t find_thread(struct model *m, uint32_t recorded, uint32_t process, pid_t tid)
 {
-	uint32_t i = model_find_thread(m, process, tid);
+	for (uint32_t i = 0; i < recorded; i++)
+		if (m->threads.items[i].process == process && m->threads.items[i].tid == tid &&
+		    m->threads.items[i].stack == MODEL_NONE)
+			return i;
+	uint32_t i = model_add_thread(m);
 
-	if (i != MODEL_NONE)
-		return i;
-	i = model_add_thread(m);
 	if (i != MODEL_NONE) {
 		m->threads.items[i].process = process;
 		m->threads.items[i].tid = tid;
@@ -208,10 +216,11 @@ static uint32_t find_thread(struct model *m, uint32_t process, pid_t tid)
 static void add_threads(struct gather *g, uint32_t process)
 {
 	struct model *m = g->m;
+	uint32_t recorded = m->threads.count;
 
 	for (uint32_t n = 0; n < g->core->thread_count; n++) {
 		const struct arch_prstatus *status = &g->core->threads[n];
-		uint32_t i = find_thread(m, process, status->tid), stack = model_add_stack(m);
+		uint32_t i = find_thread(m, recorded, process, status->tid), stack = model_add_stack(m);
 
 		if (i == MODEL_NONE || stack == MODEL_NONE)
 			return;

@@ -120,16 +120,6 @@ void stacks_name_handler(struct stacks *s, uint32_t handler)
 	h->line = part->line;
 }
 
-/* Data files are mapped, too: nobody misses names in them. */
-static bool has_code(const struct core *core, const struct module *module)
-{
-	for (uint32_t i = 0; i < core->load_count; i++)
-		if (core->loads[i].is_code && core->loads[i].start >= module->start &&
-		    core->loads[i].end <= module->end)
-			return true;
-	return false;
-}
-
 void stacks_note_files(struct stacks *s)
 {
 	struct process_stacks *ps = s->core ? stack_process(s, s->core_process) : NULL;
@@ -138,7 +128,8 @@ void stacks_note_files(struct stacks *s)
 	for (uint32_t i = 0; ps && i < ps->modules.count; i++) {
 		const struct module *module = &ps->modules.items[i];
 
-		if (!module->image || !module->image->problem || !has_code(s->core, module))
+		if (!module->image || !module->image->problem ||
+		    (module->image->problem == image_is_no_elf && !module->build_id_size))
 			continue;
 		if (noted++ >= FILE_NOTES_MAX)
 			more++;

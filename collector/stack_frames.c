@@ -4,28 +4,14 @@
 #include "collector/stack_private.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "collector/arch.h"
 #include "collector/argument_stack.h"
+#include "collector/signal_frame.h"
 #include "collector/symbol.h"
 
 #define START_FRAMES 3 /* _start and two of libc, outside main() */
-
-/* Garbage would pass for a signal: whoever handles it without SA_SIGINFO has no siginfo there. */
-static int signal_of(const struct unwind_frame *raw, const struct unwind_start *start)
-{
-	int info[4]; /* si_signo, si_errno, si_code, padding */
-
-	if (!(raw->known & (UINT64_C(1) << ARCH_SP)) ||
-	    !start->read(start->context, arch_siginfo_address(raw->regs[ARCH_SP]), info,
-			 sizeof(info)))
-		return 0;
-	bool is_code = info[2] >= SI_ASYNCNL && info[2] <= SI_KERNEL;
-
-	return info[0] > 0 && info[0] < _NSIG && !info[1] && is_code && !info[3] ? info[0] : 0;
-}
 
 struct model_frame *stack_add_frame(struct stacks *s, uint32_t stack, enum frame_kind kind)
 {
@@ -93,8 +79,6 @@ static bool add_named(struct stacks *s, uint32_t stack, const struct process_sta
 			return false;
 		f->pc = i == 0 ? raw->pc : 0;
 		f->module = path;
-		if (raw->is_signal && arguments)
-			f->signo = signal_of(raw, arguments->start);
 		if (!symbol)
 			continue;
 		f->function = symbol->parts[i].function;
@@ -131,6 +115,16 @@ static const char *stopped_text(struct stacks *s, const struct process_stacks *p
 			     (unsigned long long)frames->stopped_at);
 }
 
+/* Of the signal frame that was just added, if it was (the shim's own are left out). */
+static void tell_signal(struct stacks *s, int signo)
+{
+	struct model_frame *last =
+		s->m->frames.count ? &s->m->frames.items[s->m->frames.count - 1] : NULL;
+
+	if (last && last->kind == FRAME_SIGNAL)
+		last->signo = signo;
+}
+
 void stack_name_pcs(struct stacks *s, uint32_t stack, const struct process_stacks *ps,
 		    const uint64_t *pcs, uint32_t count)
 {
@@ -158,10 +152,16 @@ int stack_unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_
 						 .frames = &frames,
 						 .is_partial = is_partial};
 
-	for (uint32_t i = 0; i < frames.count; i++)
-		if (!add_named(s, stack, ps, &frames.items[i], &arguments) ||
-		    is_rest_boring(s, frames.count - i - 1))
+	uint64_t blocked = start->blocked;
+
+	for (uint32_t i = 0; i < frames.count; i++) {
+		if (!add_named(s, stack, ps, &frames.items[i], &arguments))
 			break;
+		if (frames.items[i].is_signal)
+			tell_signal(s, signal_frame_signo(start, &frames.items[i], &blocked));
+		if (is_rest_boring(s, frames.count - i - 1))
+			break;
+	}
 	s->m->stacks.items[stack].stopped = stopped_text(s, ps, &frames);
 	unwind_frames_done(&frames);
 	return 0;

@@ -131,5 +131,6 @@ int stack_resolve_core(struct stacks *s, uint32_t stack)
 	if (!s->core || thread >= s->core->thread_count)
 		return fail(s, stack, -ENOENT, "its core is not there");
 	memcpy(start.regs, s->core->threads[thread].regs, sizeof(start.regs));
+	start.blocked = s->core->threads[thread].blocked;
 	return stack_unwind_and_name(s, stack, &start, false);
 }
