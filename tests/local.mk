@@ -195,7 +195,7 @@ tests/fuzz/fuzz_segment: $(FUZZ_PARTS) config.h collector/libcollector.a
 	$(AM_V_CCLD)sources=; for f in $(FUZZ_PARTS); do sources="$$sources $(srcdir)/$$f"; done; \
 	$(FUZZ_CC) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=undefined -I$(srcdir) -I. -o $@ $$sources \
-		collector/libcollector.a $(ELF_LIBS) $(DEMANGLE_LIBS)
+		collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 .PHONY: fuzz
 fuzz: tests/fuzz/fuzz_segment
 	@$(MKDIR_P) tests/fuzz/found
