@@ -255,9 +255,11 @@ static struct site *find_site(uint64_t key, bool *is_new)
 	*is_new = false;
 	for (uint32_t i = 0; i < PROBES; i++) {
 		struct site *site = &index_.sites[(key + i) % SITES];
-		uint64_t found = 0;
+		uint64_t found = atomic_load_explicit(&site->key, memory_order_relaxed);
 
-		if (atomic_compare_exchange_strong(&site->key, &found, key)) {
+		if (found == key)
+			return site;
+		if (!found && atomic_compare_exchange_strong(&site->key, &found, key)) {
 			*is_new = true;
 			return site;
 		}
@@ -277,31 +279,63 @@ static void count_pending(struct site *site, uint64_t now)
 		count(finding, calls, now);
 }
 
-uint32_t finding_record(const struct finding_call *call, uint64_t now_ns)
+/* What was interrupted is the same for all calls of a handler's run. */
+static void describe(struct shim_frame *frame)
+{
+	if (shim_likely(frame->is_described))
+		return;
+	frame->interrupted_function = module_function_start(frame->interrupted_pc);
+	frame->is_maybe_allocator = is_maybe_allocator(frame);
+	frame->is_described = true;
+}
+
+static struct key key_of(const struct finding_call *call)
 {
 	struct key key = {
 		.function = call->function,
 		.caller = call->regs[ARCH_REG_PC],
-		.interrupted_function = module_function_start(call->frame->interrupted_pc),
+		.interrupted_function = call->frame->interrupted_function,
 		.signo = call->frame->disposition->signo,
 		.flags = call->flags,
 	};
-	struct site *site;
-	bool is_new;
 
-	start_epoch();
-	if (is_maybe_allocator(call->frame))
+	if (call->frame->is_maybe_allocator)
 		key.flags |= SEG_FIND_MAYBE_ALLOC;
 	if (!__libc_single_threaded)
 		key.flags |= SEG_FIND_THREADED;
+	return key;
+}
+
+/* The site is new, or is being written at this moment. */
+static uint32_t record_new(struct site *site, const struct finding_call *call,
+			   const struct key *key, bool is_new, uint64_t now)
+{
+	atomic_fetch_add(&site->pending, 1);
+	if (is_new)
+		atomic_store(&site->finding, write_record(call, key, now));
+	count_pending(site, now);
+	return atomic_load(&site->finding);
+}
+
+uint32_t finding_record(const struct finding_call *call, uint64_t now_ns)
+{
+	struct site *site;
+	struct key key;
+	uint32_t finding;
+	bool is_new;
+
+	start_epoch();
+	describe(call->frame);
+	key = key_of(call);
 	site = find_site(hash_key(&key), &is_new);
 	if (!site) {
 		count(0, 1, now_ns);
 		return 0;
 	}
-	atomic_fetch_add(&site->pending, 1);
-	if (is_new)
-		atomic_store(&site->finding, write_record(call, &key, now_ns));
-	count_pending(site, now_ns);
-	return atomic_load(&site->finding) == NO_ROOM ? 0 : atomic_load(&site->finding);
+	finding = atomic_load_explicit(&site->finding, memory_order_acquire);
+	if (shim_likely(finding))
+		count(finding, 1, now_ns);
+	else
+		finding = record_new(site, call, &key, is_new, now_ns);
+	return finding == NO_ROOM ? 0 : finding;
 }

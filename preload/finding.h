@@ -13,9 +13,9 @@
 
 struct finding_call {
 	const char *function;
-	const struct shim_frame *frame; /* the innermost active handler */
-	const uint64_t *regs; /* ARCH_REGS of them, as the caller sees them after the call */
-	uint16_t flags;       /* of enum seg_finding_flag, what the function's kind says */
+	struct shim_frame *frame; /* the innermost active handler */
+	const uint64_t *regs;     /* ARCH_REGS of them, as the caller sees them after the call */
+	uint16_t flags;           /* of enum seg_finding_flag, what the function's kind says */
 };
 
 /* Records the call; the index of its finding, 0 if there was no room. In a bracket only. */

@@ -23,7 +23,7 @@ struct disposition {
 	uintptr_t handler;
 	uint64_t mask; /* sa_mask, bit n-1 for signal n */
 	int signo;
-	int flags; /* as the program gave them; bit 31 is SA_RESETHAND */
+	int flags;               /* as the program gave them; bit 31 is SA_RESETHAND */
 	_Atomic uint64_t record; /* index into SEG_HANDLERS | epoch of its segment << 32 */
 };
 
@@ -47,6 +47,9 @@ struct shim_frame {
 	uint32_t nesting; /* 1 = interrupted no other handler */
 	uint32_t finding; /* whose call is running in this handler, see seg_thread */
 	uint64_t call_since_ns;
+	uint64_t interrupted_function; /* see struct seg_finding; found at the first call */
+	bool is_described;             /* it is, and so is the next */
+	bool is_maybe_allocator;       /* SEG_FIND_MAYBE_ALLOC */
 	uint64_t entered_ns;
 	uint64_t serial; /* 0 = free; tells one use of this frame from the next */
 	int32_t tid;     /* owner */

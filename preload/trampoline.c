@@ -13,7 +13,8 @@
 #include "preload/signal.h"
 #include "preload/sys.h"
 
-#define FRAMES 1024           /* more handlers at once than this run without us, and are counted */
+#define FRAMES 1024 /* more handlers at once than this run without us, and are counted */
+#define NEAR 4096   /* bytes: no stack ends and another begins so close, there are guard pages */
 #define RATE_LIMIT_NS 1000000 /* deliveries closer than this are counted, but are no events */
 
 static struct {
@@ -94,7 +95,8 @@ static bool is_active(const struct shim_frame *frame, uintptr_t sp)
 		return sp >= frame->alt_low;
 	if (is_within(sp, frame->alt_low, frame->alt_high))
 		return false;
-	return sys_is_readable(slot) && *(uintptr_t *)slot == frame->return_address;
+	return (slot - sp < NEAR || sys_is_readable(slot)) &&
+	       *(uintptr_t *)slot == frame->return_address;
 }
 
 static void release(struct shim_frame *frame)
@@ -191,6 +193,7 @@ push(const struct disposition *d, ucontext_t *context, uintptr_t address, uintpt
 		shim_self.tid = sys_gettid(); /* a new thread, or the copy of its parent's */
 	frame->tid = shim_self.tid;
 	frame->finding = 0;
+	frame->is_described = false;
 	frame->record = 0;
 	frame->logged = false;
 	frame->prev = shim_self.frame;
