@@ -27,7 +27,8 @@ static ssize_t read_file(const struct core *core, void *data, size_t size, uint6
 	size_t done = 0;
 
 	while (done < size && offset + done < core->size) {
-		ssize_t got = pread(core->fd, (char *)data + done, size - done, (off_t)(offset + done));
+		ssize_t got =
+			pread(core->fd, (char *)data + done, size - done, (off_t)(offset + done));
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -179,7 +180,8 @@ static int read_headers(struct core *core, const Elf64_Ehdr *eh, struct collect_
 				    "it was cut when it was written, or is damaged");
 	there = eh->e_phoff < core->size ? (core->size - eh->e_phoff) / sizeof(ph) : 0;
 	if (there < count)
-		return collect_fail(error, -EINVAL, core->path, "is a core that ends in its headers",
+		return collect_fail(error, -EINVAL, core->path,
+				    "is a core that ends in its headers",
 				    "it was cut: see `ulimit -c` and the room on the disk");
 	core->loads = calloc(count, sizeof(*core->loads));
 	if (!core->loads)
@@ -201,15 +203,24 @@ static int read_headers(struct core *core, const Elf64_Ehdr *eh, struct collect_
 static const char *machine_name(uint16_t machine)
 {
 	switch (machine) {
-	case EM_386: return "i386";
-	case EM_X86_64: return "x86-64";
-	case EM_AARCH64: return "AArch64";
-	case EM_ARM: return "32-bit ARM";
-	case EM_PPC64: return "PowerPC 64";
-	case EM_S390: return "S/390";
-	case EM_RISCV: return "RISC-V";
-	case EM_LOONGARCH: return "LoongArch";
-	default: return NULL;
+	case EM_386:
+		return "i386";
+	case EM_X86_64:
+		return "x86-64";
+	case EM_AARCH64:
+		return "AArch64";
+	case EM_ARM:
+		return "32-bit ARM";
+	case EM_PPC64:
+		return "PowerPC 64";
+	case EM_S390:
+		return "S/390";
+	case EM_RISCV:
+		return "RISC-V";
+	case EM_LOONGARCH:
+		return "LoongArch";
+	default:
+		return NULL;
 	}
 }
 
@@ -236,10 +247,11 @@ static int fail_foreign(struct core *core, const Elf64_Ehdr *eh, struct collect_
 	if (is_wide)
 		read_headers(core, eh, error);
 	describe(core, who, sizeof(who));
-	snprintf(cause, sizeof(cause), "is a core of another processor (%s)%s", name ? name : number,
-		 who);
+	snprintf(cause, sizeof(cause), "is a core of another processor (%s)%s",
+		 name ? name : number, who);
 	return collect_fail(error, -ENOTSUP, core->path, cause,
-			    "this lockjam reads cores of " ARCH_NAME "; use one that was built there");
+			    "this lockjam reads cores of " ARCH_NAME
+			    "; use one that was built there");
 }
 
 static int read_core(struct core *core, struct collect_error *error)
@@ -250,8 +262,9 @@ static int read_core(struct core *core, struct collect_error *error)
 	if (got < 0)
 		return collect_fail(error, got, core->path, strerror(-got), "");
 	if (got == 0)
-		return collect_fail(error, -EINVAL, core->path, "is empty",
-				    "the core was not written: see `ulimit -c` and the room on the disk");
+		return collect_fail(
+			error, -EINVAL, core->path, "is empty",
+			"the core was not written: see `ulimit -c` and the room on the disk");
 	if (got < EI_NIDENT || memcmp(eh.e_ident, ELFMAG, SELFMAG))
 		return collect_fail(error, -EINVAL, core->path, is_no_core,
 				    "give a core, a session's directory, or a PID");

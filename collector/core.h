@@ -8,8 +8,8 @@
  *
  * Facts: elf(5), core(5); the kernel's fs/binfmt_elf.c: one PT_NOTE with NT_PRSTATUS of each thread
  * (the one that got the signal first), NT_PRPSINFO, NT_SIGINFO, NT_AUXV and NT_FILE; one
- * PT_LOAD for each mapping. What /proc/PID/coredump_filter leaves out has p_filesz 0, or one page when it begins
- * with an ELF header.
+ * PT_LOAD for each mapping. What /proc/PID/coredump_filter leaves out has p_filesz 0, or one page
+ * when it begins with an ELF header.
  */
 #ifndef LOCKJAM_CORE_H
 #define LOCKJAM_CORE_H
@@ -47,33 +47,33 @@ struct core_auxv {
 };
 
 struct core {
-	const char *path; /* as the user gave it */
-	uint64_t size;    /* uncompressed */
-	uint64_t missing; /* bytes that its headers promise, and the file does not have */
-	bool is_cut;      /* the compressed file ends early */
-	uint64_t changed_ns; /* mtime, CLOCK_REALTIME: about when it was made */
+	const char *path;        /* as the user gave it */
+	uint64_t size;           /* uncompressed */
+	uint64_t missing;        /* bytes that its headers promise, and the file does not have */
+	bool is_cut;             /* the compressed file ends early */
+	uint64_t changed_ns;     /* mtime, CLOCK_REALTIME: about when it was made */
 	struct core_load *loads; /* by start, not overlapping */
 	uint32_t load_count;
-	struct core_map *maps;   /* by start */
+	struct core_map *maps; /* by start */
 	uint32_t map_count;
 	struct arch_prstatus *threads; /* in the core's order */
 	uint32_t thread_count;
 	struct core_auxv auxv;
 	bool has_psinfo;
-	pid_t pid, ppid;  /* 0 unknown */
+	pid_t pid, ppid; /* 0 unknown */
 	uid_t uid;
 	char comm[17];
 	char cmdline[81]; /* cut by the kernel at 80 bytes */
 	int signo;        /* why it was made; 0 not by a signal */
 	int si_code;
-	pid_t sender;     /* of a signal that was sent; 0 unknown */
+	pid_t sender;           /* of a signal that was sent; 0 unknown */
 	uint64_t fault_address; /* of SIGSEGV, SIGBUS, SIGFPE, SIGILL */
 	bool has_siginfo;
 
 	/* Private to core*.c. */
 	int fd;
-	char *file_note;   /* NT_FILE: paths point into it */
-	uint32_t dropped;  /* notes that were not understood */
+	char *file_note;  /* NT_FILE: paths point into it */
+	uint32_t dropped; /* notes that were not understood */
 	struct core_block *blocks;
 };
 

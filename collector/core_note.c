@@ -99,7 +99,7 @@ static void read_auxv(struct core *core, const struct note *note)
 {
 	for (uint64_t at = 0; at + sizeof(Elf64_auxv_t) <= note->size && at < 4096;
 	     at += sizeof(Elf64_auxv_t)) {
-		struct note part = { .offset = note->offset + at, .size = sizeof(Elf64_auxv_t) };
+		struct note part = {.offset = note->offset + at, .size = sizeof(Elf64_auxv_t)};
 		Elf64_auxv_t entry;
 
 		if (!read_note(core, &part, &entry, sizeof(entry)) || entry.a_type == AT_NULL)
@@ -143,8 +143,7 @@ static int parse_files(struct core *core, const char *data, uint64_t size)
 
 		if (w[0] >= w[1] || (page && w[2] > UINT64_MAX / page))
 			continue;
-		core->maps[core->map_count++] =
-			(struct core_map){ w[0], w[1], w[2] * page, path };
+		core->maps[core->map_count++] = (struct core_map){w[0], w[1], w[2] * page, path};
 	}
 	qsort(core->maps, core->map_count, sizeof(*core->maps), compare_maps);
 	return 0;
@@ -207,10 +206,10 @@ int core_read_notes(struct core *core, uint64_t offset, uint64_t size)
 
 		if (pread(core->fd, &header, sizeof(header), (off_t)offset) != sizeof(header))
 			return 0;
-		struct note note = { .type = header.n_type,
-				     .offset = offset + sizeof(header) +
-					       ((header.n_namesz + UINT64_C(3)) & ~UINT64_C(3)),
-				     .size = header.n_descsz };
+		struct note note = {.type = header.n_type,
+				    .offset = offset + sizeof(header) +
+					      ((header.n_namesz + UINT64_C(3)) & ~UINT64_C(3)),
+				    .size = header.n_descsz};
 
 		if (header.n_namesz <= sizeof(name) &&
 		    pread(core->fd, name, header.n_namesz, (off_t)(offset + sizeof(header))) ==

@@ -1,6 +1,6 @@
 /*
- * Compressed cores, as systemd-coredump stores them (.zst, .lz4, .xz): unpacked into a temporary file that
- * has no name, so that nothing is left behind however we end. Zeros become holes. Each of
+ * Compressed cores, as systemd-coredump stores them (.zst, .lz4, .xz): unpacked into a temporary
+ * file that has no name, so that nothing is left behind however we end. Zeros become holes. Each of
  * the three libraries may be missing in a build; then it is said.
  */
 #include "config.h"
@@ -34,10 +34,10 @@
 /* One unpacking: a decoder calls pull() for input and push() for output. */
 struct unpacking {
 	int in, out;
-	uint64_t total;  /* bytes of output */
-	int error;       /* negative errno of the first failure */
-	bool is_damaged; /* the decoder did not understand its input */
-	bool is_cut;     /* the input ended early */
+	uint64_t total;          /* bytes of output */
+	int error;               /* negative errno of the first failure */
+	bool is_damaged;         /* the decoder did not understand its input */
+	bool is_cut;             /* the input ended early */
 	uint8_t *input, *output; /* CHUNK bytes each */
 };
 
@@ -93,7 +93,8 @@ static bool push(struct unpacking *u, size_t size)
 	return !u->error;
 }
 
-/* --- decoders ---------------------------------------------------------------------------------- */
+/* --- decoders ----------------------------------------------------------------------------------
+ */
 
 #ifdef HAVE_ZSTD
 static void unpack_zstd(struct unpacking *u)
@@ -106,11 +107,11 @@ static void unpack_zstd(struct unpacking *u)
 		return;
 	}
 	while (!u->error && !u->is_damaged && (size = pull(u))) {
-		ZSTD_inBuffer in = { u->input, size, 0 };
+		ZSTD_inBuffer in = {u->input, size, 0};
 		bool is_full = false;
 
 		while (!u->is_damaged && (in.pos < in.size || is_full)) {
-			ZSTD_outBuffer out = { u->output, CHUNK, 0 };
+			ZSTD_outBuffer out = {u->output, CHUNK, 0};
 
 			left = ZSTD_decompressStream(stream, &out, &in);
 			u->is_damaged = ZSTD_isError(left);
@@ -143,7 +144,8 @@ static void unpack_lz4(struct unpacking *u)
 			size_t taken = size - at;
 
 			made = CHUNK;
-			left = LZ4F_decompress(context, u->output, &made, u->input + at, &taken, NULL);
+			left = LZ4F_decompress(context, u->output, &made, u->input + at, &taken,
+					       NULL);
 			u->is_damaged = LZ4F_isError(left);
 			at += taken;
 			if (u->is_damaged || !push(u, made))
@@ -185,7 +187,8 @@ static void unpack_xz(struct unpacking *u)
 }
 #endif
 
-/* --- which one --------------------------------------------------------------------------------- */
+/* --- which one ---------------------------------------------------------------------------------
+ */
 
 static const struct format {
 	const char *name, *program; /* that unpacks it by hand */
@@ -194,27 +197,27 @@ static const struct format {
 	void (*unpack)(struct unpacking *u); /* NULL: not in this build */
 } formats[] = {
 #ifdef HAVE_ZSTD
-	{ "zstd", "zstd -d", 4, { 0x28, 0xb5, 0x2f, 0xfd }, unpack_zstd },
+	{"zstd", "zstd -d", 4, {0x28, 0xb5, 0x2f, 0xfd}, unpack_zstd},
 #else
-	{ "zstd", "zstd -d", 4, { 0x28, 0xb5, 0x2f, 0xfd }, NULL },
+	{"zstd", "zstd -d", 4, {0x28, 0xb5, 0x2f, 0xfd}, NULL},
 #endif
 #ifdef HAVE_LZ4
-	{ "lz4", "lz4 -d", 4, { 0x04, 0x22, 0x4d, 0x18 }, unpack_lz4 },
+	{"lz4", "lz4 -d", 4, {0x04, 0x22, 0x4d, 0x18}, unpack_lz4},
 #else
-	{ "lz4", "lz4 -d", 4, { 0x04, 0x22, 0x4d, 0x18 }, NULL },
+	{"lz4", "lz4 -d", 4, {0x04, 0x22, 0x4d, 0x18}, NULL},
 #endif
 #ifdef HAVE_LZMA
-	{ "xz", "xz -d", 6, { 0xfd, '7', 'z', 'X', 'Z', 0 }, unpack_xz },
+	{"xz", "xz -d", 6, {0xfd, '7', 'z', 'X', 'Z', 0}, unpack_xz},
 #else
-	{ "xz", "xz -d", 6, { 0xfd, '7', 'z', 'X', 'Z', 0 }, NULL },
+	{"xz", "xz -d", 6, {0xfd, '7', 'z', 'X', 'Z', 0}, NULL},
 #endif
-	{ "gzip", "gunzip", 2, { 0x1f, 0x8b }, NULL },
-	{ "bzip2", "bunzip2", 3, { 'B', 'Z', 'h' }, NULL },
+	{"gzip", "gunzip", 2, {0x1f, 0x8b}, NULL},
+	{"bzip2", "bunzip2", 3, {'B', 'Z', 'h'}, NULL},
 };
 
 static const struct format *find_format(int fd)
 {
-	uint8_t magic[6] = { 0 };
+	uint8_t magic[6] = {0};
 	ssize_t got = pread(fd, magic, sizeof(magic), 0);
 
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
@@ -269,7 +272,7 @@ static int unpack(const struct format *format, const char *path, int *fd, bool *
 		  struct collect_error *error)
 {
 	const char *dir = temporary_directory();
-	struct unpacking u = { .in = *fd, .out = open_temporary(dir) };
+	struct unpacking u = {.in = *fd, .out = open_temporary(dir)};
 	int r = 0;
 
 	if (u.out < 0)

@@ -21,7 +21,8 @@
 #define SEGMENT_BYTES_MAX ((uint64_t)64 << 20)
 #define SEGMENTS_MAX 16 /* a forked child may still have its parents' mapped */
 
-/* --- the record in the core -------------------------------------------------------------------- */
+/* --- the record in the core --------------------------------------------------------------------
+ */
 
 /* The mapping's bytes, if a segment begins there; NULL if not. */
 static void *copy_segment(struct core *core, const struct core_load *load, size_t *size)
@@ -45,8 +46,7 @@ static struct segment *choose(const struct core *core, struct segment *a, struct
 {
 	const struct seg_header *h = segment_header(b);
 
-	if ((core->pid && h->pid != core->pid) ||
-	    (a && segment_header(a)->image >= h->image)) {
+	if ((core->pid && h->pid != core->pid) || (a && segment_header(a)->image >= h->image)) {
 		segment_close(b);
 		return a;
 	}
@@ -71,14 +71,16 @@ static struct segment *find_in_core(struct gather *g)
 		int r = segment_open_memory(data, size, &s, cause, sizeof(cause));
 
 		if (r)
-			model_note(g->m, "%s: a record in the core was not read: %s", core->path, cause);
+			model_note(g->m, "%s: a record in the core was not read: %s", core->path,
+				   cause);
 		else
 			found = choose(core, found, s);
 	}
 	return found;
 }
 
-/* --- the record in its file -------------------------------------------------------------------- */
+/* --- the record in its file --------------------------------------------------------------------
+ */
 
 static bool is_segment_name(const char *path)
 {
@@ -94,8 +96,10 @@ static struct segment *open_file(struct gather *g, const char *path)
 	int r = segment_probe_at(AT_FDCWD, path, &s, cause, sizeof(cause));
 
 	if (r) {
-		model_note(g->m, "%s: %s; the process's record was there, and is not in the core "
-				 "(-o DIR says where its session is now)", path, cause);
+		model_note(g->m,
+			   "%s: %s; the process's record was there, and is not in the core "
+			   "(-o DIR says where its session is now)",
+			   path, cause);
 		return NULL;
 	}
 	/* A later process may have the number again: the file's name has the start time, too. */
@@ -136,7 +140,8 @@ static struct segment *find_in_file(struct gather *g, const char **found_path)
 	return found;
 }
 
-/* --- the model --------------------------------------------------------------------------------- */
+/* --- the model ---------------------------------------------------------------------------------
+ */
 
 static uint32_t add_unrecorded(struct gather *g)
 {
@@ -156,7 +161,7 @@ static uint32_t add_unrecorded(struct gather *g)
 	if (!exe[0] && core_read_text(core, core->auxv.execfn, execfn, sizeof(execfn)))
 		exe = execfn;
 	p->exe = model_string(g->m, exe);
-	p->name = p->exe[0]	   ? p->exe
+	p->name = p->exe[0]       ? p->exe
 		  : core->comm[0] ? model_stringf(g->m, "[%s]", core->comm)
 				  : model_stringf(g->m, "[%d]", (int)p->pid);
 	p->cmdline = model_string(g->m, core->cmdline);
@@ -173,13 +178,15 @@ static uint32_t add_process(struct gather *g)
 	if (!s)
 		s = find_in_file(g, &path);
 	if (s) {
-		struct segment_origin origin = { .path = path, .state = PROCESS_DUMPED };
+		struct segment_origin origin = {.path = path, .state = PROCESS_DUMPED};
 		process = segment_model_add(g, s, &origin);
 		if (process == MODEL_NONE)
 			segment_close(s);
 		else if (path != core->path)
-			model_note(g->m, "%s: the record of the process, which the core does not hold; "
-					 "it may be later than the core", path);
+			model_note(g->m,
+				   "%s: the record of the process, which the core does not hold; "
+				   "it may be later than the core",
+				   path);
 	} else {
 		process = add_unrecorded(g);
 	}
@@ -220,7 +227,8 @@ static void add_threads(struct gather *g, uint32_t process)
 
 	for (uint32_t n = 0; n < g->core->thread_count; n++) {
 		const struct arch_prstatus *status = &g->core->threads[n];
-		uint32_t i = find_thread(m, recorded, process, status->tid), stack = model_add_stack(m);
+		uint32_t i = find_thread(m, recorded, process, status->tid),
+			 stack = model_add_stack(m);
 
 		if (i == MODEL_NONE || stack == MODEL_NONE)
 			return;
@@ -259,10 +267,13 @@ static void note_losses(struct gather *g)
 	const struct core *core = g->core;
 
 	if (core->is_cut)
-		model_note(g->m, "%s: the compressed file is cut or damaged: the end of the core is "
-				 "missing", core->path);
+		model_note(g->m,
+			   "%s: the compressed file is cut or damaged: the end of the core is "
+			   "missing",
+			   core->path);
 	if (core->missing)
-		model_note(g->m, "%s: truncated: %llu of %llu bytes are missing; stacks may end early",
+		model_note(g->m,
+			   "%s: truncated: %llu of %llu bytes are missing; stacks may end early",
 			   core->path, (unsigned long long)core->missing,
 			   (unsigned long long)(core->missing + core->size));
 	if (!core->map_count)
@@ -294,4 +305,4 @@ static int collect(struct gather *g, struct collect_error *error)
 	return 0;
 }
 
-const struct source source_core = { "core", collect };
+const struct source source_core = {"core", collect};

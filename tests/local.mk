@@ -67,6 +67,7 @@ VICTIMS = \
 	tests/victims/handler-calls \
 	tests/victims/handler-safe \
 	tests/victims/heap-crash \
+	tests/victims/in-vdso \
 	tests/victims/heap-single \
 	tests/victims/heap-single-nopie \
 	tests/victims/heap-threaded \

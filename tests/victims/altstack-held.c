@@ -24,7 +24,7 @@ __attribute__((noinline)) static void crunch(void)
 
 int main(void)
 {
-	stack_t stack = { .ss_sp = other_stack, .ss_size = sizeof(other_stack) };
+	stack_t stack = {.ss_sp = other_stack, .ss_size = sizeof(other_stack)};
 
 	victim_watchdog();
 	victim_must(sigaltstack(&stack, NULL), "sigaltstack");

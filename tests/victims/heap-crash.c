@@ -35,7 +35,7 @@ static void on_tick(int signo, siginfo_t *info, void *context)
 
 int main(void)
 {
-	struct itimerval tick = { { 0, 1000 }, { 0, 1000 } };
+	struct itimerval tick = {{0, 1000}, {0, 1000}};
 
 	victim_watchdog();
 	libc_malloc = victim_libc_malloc();
