@@ -49,9 +49,12 @@ struct argument_source {
 	/* The next physical frame outwards, if it called this one (and no signal). */
 	bool (*find_caller)(void *context, const struct argument_frame *frame,
 			    struct argument_frame *caller);
-	/* What the kernel passed in a register to the frame's function, if it is a signal's handler. */
+	/* What the kernel passed in a register to the frame's function, if it is a signal's
+	 * handler. */
 	bool (*find_passed)(void *context, const struct argument_frame *frame, uint64_t reg,
 			    uint64_t *value);
+	/* The address of the function `name` of the module around the address `near`. */
+	bool (*find_symbol)(void *context, uint64_t near, const char *name, uint64_t *address);
 	bool is_partial; /* most memory was not kept: not having it is no error of the program */
 };
 

@@ -1,178 +1,12 @@
 /*
- * Values at the entry of a function: what its caller says it passed (DW_TAG_call_site and its
- * parameters), evaluated in the caller's frame. Given up, as gdb does, when it is not certain that
- * the caller's call really led here: then a tail call stands between.
+ * Values at the entry of a function: what its caller says it passed (the parameters of its
+ * DW_TAG_call_site), evaluated in the caller's frame.
  */
 #include "collector/argument_view.h"
 
 #include <dwarf.h>
 #include <errno.h>
 #include <string.h>
-
-/* A search through DIEs of hostile size and shape: `budget` bounds it. */
-struct site_search {
-	Dwarf_Addr return_pc; /* DWARF address behind the call */
-	unsigned budget;
-};
-
-static bool is_call_site(Dwarf_Die *die)
-{
-	return dwarf_tag(die) == DW_TAG_call_site || dwarf_tag(die) == DW_TAG_GNU_call_site;
-}
-
-static bool is_tail_call(Dwarf_Die *site)
-{
-	Dwarf_Attribute attr;
-	bool is_set = false;
-
-	return (dwarf_attr(site, DW_AT_call_tail_call, &attr) ||
-		dwarf_attr(site, DW_AT_GNU_tail_call, &attr)) &&
-	       dwarf_formflag(&attr, &is_set) == 0 && is_set;
-}
-
-static bool returns_to(Dwarf_Die *site, Dwarf_Addr pc)
-{
-	Dwarf_Attribute attr;
-	Dwarf_Addr address;
-
-	if (dwarf_attr(site, DW_AT_call_return_pc, &attr))
-		return dwarf_formaddr(&attr, &address) == 0 && address == pc;
-	return dwarf_tag(site) == DW_TAG_GNU_call_site && dwarf_lowpc(site, &address) == 0 &&
-	       address == pc;
-}
-
-static bool has_code(Dwarf_Die *die)
-{
-	int tag = dwarf_tag(die);
-
-	return tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine ||
-	       tag == DW_TAG_try_block || tag == DW_TAG_catch_block;
-}
-
-static bool find_site(struct site_search *s, Dwarf_Die *parent, unsigned depth, Dwarf_Die *site)
-{
-	Dwarf_Die child;
-
-	if (depth > 4 * ARGUMENT_DEPTH || dwarf_child(parent, &child))
-		return false;
-	do {
-		if (s->budget == 0)
-			return false;
-		s->budget--;
-		if (is_call_site(&child) && !is_tail_call(&child) &&
-		    returns_to(&child, s->return_pc)) {
-			*site = child;
-			return true;
-		}
-		if (has_code(&child) && find_site(s, &child, depth + 1, site))
-			return true;
-	} while (dwarf_siblingof(&child, &child) == 0);
-	return false;
-}
-
-/* --- does the call lead here? ------------------------------------------------------------------
- */
-
-static bool site_origin(Dwarf_Die *site, Dwarf_Die *origin)
-{
-	Dwarf_Attribute attr;
-
-	return (dwarf_attr(site, DW_AT_call_origin, &attr) ||
-		dwarf_attr(site, DW_AT_abstract_origin, &attr)) &&
-	       dwarf_formref_die(&attr, origin) != NULL;
-}
-
-/* The name that the linker knows: declarations in other units are found by it. */
-static const char *linkage_name(Dwarf_Die *die)
-{
-	Dwarf_Attribute attr;
-
-	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attr) ||
-	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attr))
-		return dwarf_formstring(&attr);
-	return dwarf_diename(die);
-}
-
-static bool is_same_function(Dwarf_Die *a, Dwarf_Die *b)
-{
-	const char *name_a = linkage_name(a), *name_b = linkage_name(b);
-
-	return name_a && name_b && strcmp(name_a, name_b) == 0;
-}
-
-/* An indirect call: where it went is told by an expression, if the register still is known. */
-static bool target_is(struct argument_view *caller, Dwarf_Die *site, Dwarf_Die *callee,
-		      Dwarf_Addr callee_bias)
-{
-	struct expression_env env = argument_env(caller);
-	struct number target;
-	Dwarf_Attribute attr;
-	Dwarf_Addr entry;
-	Dwarf_Op *ops;
-	size_t count;
-
-	if (!dwarf_attr(site, DW_AT_call_target, &attr) &&
-	    !dwarf_attr(site, DW_AT_GNU_call_site_target, &attr))
-		return false;
-	if (dwarf_entrypc(callee, &entry) || argument_decode(caller, &attr, &ops, &count) ||
-	    expression_compute(&env, ops, count, caller->steps, &target))
-		return false;
-	return target.bits == entry + callee_bias;
-}
-
-/*
- * A function that may call itself as the last thing it does runs several times in one frame, with
- * other arguments than the caller passed. An indirect last call may be such a one.
- */
-static bool may_tail_call(struct site_search *s, Dwarf_Die *parent, Dwarf_Die *self, unsigned depth)
-{
-	Dwarf_Die child, origin;
-
-	if (depth > 4 * ARGUMENT_DEPTH || dwarf_child(parent, &child))
-		return false;
-	do {
-		if (s->budget == 0)
-			return true;
-		s->budget--;
-		if (is_call_site(&child) && is_tail_call(&child) &&
-		    (!site_origin(&child, &origin) || is_same_function(&origin, self)))
-			return true;
-		if (has_code(&child) && may_tail_call(s, &child, self, depth + 1))
-			return true;
-	} while (dwarf_siblingof(&child, &child) == 0);
-	return false;
-}
-
-static bool leads_here(struct argument_view *v, struct argument_view *caller, Dwarf_Die *site)
-{
-	struct site_search search = {.budget = ARGUMENT_DIES};
-	Dwarf_Die origin;
-
-	if (site_origin(site, &origin)) {
-		if (!is_same_function(&origin, &v->function))
-			return false;
-	} else if (!target_is(caller, site, &v->function, v->bias)) {
-		return false;
-	}
-	return !may_tail_call(&search, &v->function, &v->function, 0);
-}
-
-/* The caller's frame as a view (which keeps `frame`), and the call site in it. */
-static int find_caller(struct argument_view *v, struct argument_frame *frame,
-		       struct argument_view *caller, Dwarf_Die *site)
-{
-	struct site_search search = {.budget = ARGUMENT_DIES};
-
-	if (v->depth >= ARGUMENT_DEPTH ||
-	    !v->source->find_caller(v->source->context, v->frame, frame) ||
-	    argument_view_init(caller, v->source, frame, NULL, v->steps))
-		return -ENODATA;
-	caller->depth = v->depth + 1;
-	search.return_pc = frame->pc - caller->bias;
-	if (!find_site(&search, &caller->function, 0, site) || !leads_here(v, caller, site))
-		return -ENODATA;
-	return 0;
-}
 
 /* --- parameters --------------------------------------------------------------------------------
  */
@@ -248,7 +82,7 @@ static int passed_value(struct argument_view *v, const struct site_key *key, str
 		*value = number_generic(value->bits);
 		return 0;
 	}
-	if (find_caller(v, &frame, &caller, &site) || dwarf_child(&site, &child))
+	if (argument_site_find(v, &frame, &caller, &site) || dwarf_child(&site, &child))
 		return -ENODATA;
 	do {
 		if (matches(&child, key) && value_attribute(&child, key->is_memory, &attr))

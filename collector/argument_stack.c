@@ -51,6 +51,18 @@ static bool find_place(void *context, uint64_t address, struct argument_place *p
 	return true;
 }
 
+static bool find_symbol(void *context, uint64_t near, const char *name, uint64_t *address)
+{
+	const struct argument_stack *s = context;
+	struct module *module = modules_find(s->modules, near);
+	struct image *image = module ? modules_image(s->modules, module) : NULL;
+
+	if (!image || !symbol_address(image, name, address))
+		return false;
+	*address += module->bias;
+	return true;
+}
+
 static struct argument_frame frame_of(const struct argument_stack *s, uint32_t index)
 {
 	const struct unwind_frame *raw = &s->frames->items[index];
@@ -145,6 +157,7 @@ const char *argument_stack_text(const struct argument_stack *s, uint32_t frame,
 		.find_place = find_place,
 		.find_caller = find_caller,
 		.find_passed = find_passed,
+		.find_symbol = find_symbol,
 		.is_partial = s->is_partial,
 	};
 	const struct argument_frame of = frame_of(s, frame);

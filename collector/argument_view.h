@@ -55,6 +55,15 @@ int argument_decode(struct argument_view *v, Dwarf_Attribute *attr, Dwarf_Op **o
 enum fetch argument_fetch(struct argument_view *v, Dwarf_Die *die, unsigned size,
 			  struct argument_value *value);
 
+/* --- argument_site.c --- */
+
+/*
+ * The call that led to v's function, and a view of the frame that made it, in which the values of
+ * its parameters hold; *caller keeps `frame`. 0 or -ENODATA.
+ */
+int argument_site_find(struct argument_view *v, struct argument_frame *frame,
+		       struct argument_view *caller, Dwarf_Die *site);
+
 /* --- argument_entry.c --- */
 
 /* DW_OP_entry_value, DW_OP_GNU_parameter_ref of the expression v->attr. 0, -ENODATA or -ENXIO. */

@@ -48,6 +48,7 @@ collector_libcollector_a_SOURCES = \
 	collector/argument_expression.h \
 	collector/argument_number.c \
 	collector/argument_number.h \
+	collector/argument_site.c \
 	collector/argument_stack.c \
 	collector/argument_stack.h \
 	collector/argument_string.c \

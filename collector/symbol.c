@@ -281,9 +281,23 @@ static bool fill(struct model *m, struct image *image, struct symbol *s)
 	return is_ok;
 }
 
+static bool has_cache(struct image *image)
+{
+	if (!image->symbols)
+		image->symbols = calloc(1, sizeof(*image->symbols));
+	return image->symbols;
+}
+
+bool symbol_address(struct image *image, const char *name, uint64_t *address)
+{
+	struct symtab *table = has_cache(image) ? get_table(image) : NULL;
+
+	return table && symtab_address(table, name, address);
+}
+
 const struct symbol *symbol_find(struct model *m, struct image *image, uint64_t address)
 {
-	if (!image->symbols && !(image->symbols = calloc(1, sizeof(*image->symbols))))
+	if (!has_cache(image))
 		return NULL;
 	struct symbol **bucket =
 		&image->symbols->buckets[(address ^ address >> 8 ^ address >> 16) % BUCKETS];

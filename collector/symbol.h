@@ -32,6 +32,9 @@ struct symbol {
  */
 const struct symbol *symbol_find(struct model *m, struct image *image, uint64_t address);
 
+/* The address of a function by its name: see symtab_address(). */
+bool symbol_address(struct image *image, const char *name, uint64_t *address);
+
 void symbols_free(struct symbol_cache *cache);
 
 #endif

@@ -129,14 +129,37 @@ const char *symtab_find(const struct symtab *t, uint64_t address)
 	return NULL;
 }
 
+/* How well an entry answers to a name: 0 not at all; a local one, an old version, the one that
+ * programs are linked to. */
+static int match(const struct entry *e, const char *name, size_t length)
+{
+	const char *rest = e->name + length;
+
+	if (!e->size || strncmp(e->name, name, length) || (*rest && *rest != '@'))
+		return 0;
+	if (!e->is_global)
+		return 1;
+	return *rest == '@' && rest[1] != '@' ? 2 : 3;
+}
+
 bool symtab_address(const struct symtab *t, const char *name, uint64_t *address)
 {
+	size_t length = strlen(name);
+	bool is_ambiguous = true;
+	uint64_t found = 0;
+	int best = 0;
+
 	for (uint32_t i = 0; i < t->count; i++) {
-		if (!t->entries[i].is_global || !t->entries[i].size ||
-		    strcmp(t->entries[i].name, name))
+		int rank = match(&t->entries[i], name, length);
+
+		if (!rank || rank < best)
 			continue;
-		*address = t->entries[i].value;
-		return true;
+		is_ambiguous = rank == best && (is_ambiguous || found != t->entries[i].value);
+		best = rank;
+		found = t->entries[i].value;
 	}
-	return false;
+	if (is_ambiguous)
+		return false;
+	*address = found;
+	return true;
 }

@@ -20,7 +20,8 @@ void symtab_free(struct symtab *t);
  * next symbol. Of aliases the one that programs call (malloc, not __libc_malloc). NULL if none.
  */
 const char *symtab_find(const struct symtab *t, uint64_t address);
-/* The address of a global function; false if there is none. */
+/* The address of a function: the global one of this name, else the only local one; false if there
+ * is none, or several. */
 bool symtab_address(const struct symtab *t, const char *name, uint64_t *address);
 
 #endif

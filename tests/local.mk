@@ -130,7 +130,11 @@ check_PROGRAMS += tests/arguments/frames
 tests_arguments_frames_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
 tests_arguments_frames_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 # Compiled by the test, at every level of optimisation.
-EXTRA_DIST += tests/arguments/calls.c tests/arguments/objects.cc tests/arguments/values.c
+EXTRA_DIST += \
+	tests/arguments/calls.c \
+	tests/arguments/library.c \
+	tests/arguments/objects.cc \
+	tests/arguments/values.c
 
 # --- end to end ---------------------------------------------------------------------------------
 TEST_LIBRARY = \
