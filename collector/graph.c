@@ -49,10 +49,10 @@ static pid_t lock_pid(const struct model *m, const struct model_lock *l)
 	return l->process == MODEL_NONE ? 0 : m->processes.items[l->process].pid;
 }
 
-#define COMPARE(a, b)                            \
-	do {                                     \
-		if ((a) != (b))                  \
-			return (a) < (b) ? -1 : 1; \
+#define COMPARE(a, b)                                                                              \
+	do {                                                                                       \
+		if ((a) != (b))                                                                    \
+			return (a) < (b) ? -1 : 1;                                                 \
 	} while (0)
 
 /* By path, resource, range, pid; then by index, so that no two are equal. */
@@ -123,10 +123,11 @@ bool graph_conflicts(const struct model *m, uint32_t hold, uint32_t waiter)
 {
 	const struct model_lock *h = &m->locks.items[hold], *w = &m->locks.items[waiter];
 	bool is_range = h->kind == LOCK_POSIX || h->kind == LOCK_OFD;
-	bool is_same_family = h->kind == w->kind || (is_range && (w->kind == LOCK_POSIX || w->kind == LOCK_OFD));
+	bool is_same_family =
+		h->kind == w->kind || (is_range && (w->kind == LOCK_POSIX || w->kind == LOCK_OFD));
 
-	if (h->resource != w->resource || !is_same_family || h->start > w->end || w->start > h->end ||
-	    (h->mode == MODE_READ && w->mode == MODE_READ))
+	if (h->resource != w->resource || !is_same_family || h->start > w->end ||
+	    w->start > h->end || (h->mode == MODE_READ && w->mode == MODE_READ))
 		return false;
 	if (h->kind == LOCK_POSIX && w->kind == LOCK_POSIX)
 		return h->process == MODEL_NONE || h->process != w->process;
@@ -139,7 +140,8 @@ static void join_blockers(struct builder *b, uint32_t waiter, uint32_t first, ui
 	for (uint32_t n = first; n < last; n++) {
 		uint32_t hold = b->order[n];
 
-		if (b->m->locks.items[hold].state == LOCK_HELD && graph_conflicts(b->m, hold, waiter))
+		if (b->m->locks.items[hold].state == LOCK_HELD &&
+		    graph_conflicts(b->m, hold, waiter))
 			join(b, hold, b->entries[waiter].root);
 	}
 }

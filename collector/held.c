@@ -17,7 +17,8 @@ bool held_by_fd(const struct proc *proc, pid_t pid, int fd, held_fn *use, void *
 
 	if (proc_read_some(proc, text, sizeof(text), "%d/fdinfo/%d", pid, fd) <= 0)
 		return false;
-	for (char *line = strstr(text, "lock:\t"); line && !is_done; line = strstr(line, "lock:\t")) {
+	for (char *line = strstr(text, "lock:\t"); line && !is_done;
+	     line = strstr(line, "lock:\t")) {
 		char *end = line + strcspn(line, "\n"), *colon = strchr(line + 5, ':');
 
 		if (!*end || !colon || colon > end)

@@ -71,7 +71,8 @@ static bool parse_kind(const char *word, enum lock_kind *kind)
 
 bool kernel_lock_parse(char *text, struct kernel_lock *lock)
 {
-	struct kernel_lock r = {.blocker = MODEL_NONE, .lock = MODEL_NONE, .process = MODEL_NONE, .fd = -1};
+	struct kernel_lock r = {
+		.blocker = MODEL_NONE, .lock = MODEL_NONE, .process = MODEL_NONE, .fd = -1};
 	char *at = text;
 
 	if (!parse_kind(next_word(&at), &r.kind))
@@ -161,7 +162,8 @@ static bool contradict(const struct kernel_lock *a, const struct kernel_lock *b)
 		return false;
 	/* One owner's ranges never overlap. Two READ flocks of one process can be, but a line that
 	 * was printed twice because others moved is far more common. */
-	if ((a->kind == LOCK_POSIX || a->kind == LOCK_FLOCK) && b->kind == a->kind && a->pid == b->pid)
+	if ((a->kind == LOCK_POSIX || a->kind == LOCK_FLOCK) && b->kind == a->kind &&
+	    a->pid == b->pid)
 		return true;
 	return a->kind != LOCK_LEASE && (a->mode == MODE_WRITE || b->mode == MODE_WRITE);
 }
@@ -172,7 +174,8 @@ static void mark_outdated(struct kernel_locks *k, struct kernel_lock **holds, ui
 	uint64_t comparisons = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		for (uint32_t j = i + 1; j < count && comparisons < COMPARISONS_MAX; j++, comparisons++) {
+		for (uint32_t j = i + 1; j < count && comparisons < COMPARISONS_MAX;
+		     j++, comparisons++) {
 			struct kernel_lock *a = holds[i], *b = holds[j];
 
 			if (a->ino != b->ino || a->dev != b->dev || family(a) != family(b) ||

@@ -1,4 +1,5 @@
-/* Everything after the matching: locks that only the kernel knows, what is stale, who blocks whom. */
+/* Everything after the matching: locks that only the kernel knows, what is stale,
+ * who blocks whom. */
 #include "config.h"
 
 #include "collector/merge.h"
@@ -10,7 +11,8 @@
 
 /*
  * Who polls is taken to have given up when nothing came for ten times the usual pause, but never
- * before two seconds: SQLite's longest pause is 100 ms, programs that sleep(1) between tries are common.
+ * before two seconds: SQLite's longest pause is 100 ms, programs that sleep(1) between tries are
+ * common.
  */
 #define POLL_LEAST_NS UINT64_C(2000000000)
 #define POLL_PAUSES 10
@@ -20,7 +22,8 @@ bool merge_is_fresh(const struct model_lock *l, uint64_t now_ns)
 	uint64_t pause = l->tries > 1 && l->last_try_ns > l->since_ns
 				 ? (l->last_try_ns - l->since_ns) / (l->tries - 1)
 				 : 0;
-	uint64_t patience = pause > POLL_LEAST_NS / POLL_PAUSES ? pause : POLL_LEAST_NS / POLL_PAUSES;
+	uint64_t patience =
+		pause > POLL_LEAST_NS / POLL_PAUSES ? pause : POLL_LEAST_NS / POLL_PAUSES;
 
 	return now_ns <= l->last_try_ns || (now_ns - l->last_try_ns) / POLL_PAUSES <= patience;
 }
@@ -60,7 +63,8 @@ static void add_lock(struct gather *g, struct kernel_lock *e)
 	l->state = e->depth ? LOCK_WAITING : LOCK_HELD;
 	l->kind = e->kind;
 	l->mode = e->mode;
-	/* The kernel names the owner itself but for file descriptions: those we found by looking. */
+	/* The kernel names the owner itself but for file descriptions: those we
+	 * found by looking. */
 	l->evidence = e->is_deduced ? EVIDENCE_INFERRED : EVIDENCE_OBSERVED;
 	l->resource = resource;
 	l->process = e->process;
@@ -83,11 +87,13 @@ static bool has_shown_owner(const struct gather *g, const struct index *by_ofd, 
 {
 	const struct model_lock *locks = g->m->locks.items, *l = &locks[lock];
 
-	for (uint32_t n = index_first(by_ofd, l->ofd); l->ofd && n != UINT32_MAX; n = index_next(by_ofd, n)) {
+	for (uint32_t n = index_first(by_ofd, l->ofd); l->ofd && n != UINT32_MAX;
+	     n = index_next(by_ofd, n)) {
 		const struct model_lock *other = &locks[by_ofd->entries[n].value];
 
-		if (other != l && other->evidence == EVIDENCE_OBSERVED && other->state == LOCK_HELD &&
-		    other->resource == l->resource && other->start <= l->end && l->start <= other->end)
+		if (other != l && other->evidence == EVIDENCE_OBSERVED &&
+		    other->state == LOCK_HELD && other->resource == l->resource &&
+		    other->start <= l->end && l->start <= other->end)
 			return true;
 	}
 	return false;
@@ -149,7 +155,8 @@ static void link_queue(struct gather *g, struct kernel_locks *k)
 		if (e->lock == MODEL_NONE || !e->depth)
 			continue;
 		struct model_lock *l = &locks[e->lock];
-		uint32_t blocker = e->blocker == MODEL_NONE ? MODEL_NONE : k->items[e->blocker].lock;
+		uint32_t blocker =
+			e->blocker == MODEL_NONE ? MODEL_NONE : k->items[e->blocker].lock;
 
 		l->queue_rank = rank++;
 		if (blocker != MODEL_NONE && locks[blocker].resource == l->resource &&
@@ -159,7 +166,8 @@ static void link_queue(struct gather *g, struct kernel_locks *k)
 }
 
 /* Holds that can stand in somebody's way: what the living hold now, or what the dead held. */
-static bool can_block(const struct model *m, const struct model_lock *hold, const struct model_lock *l)
+static bool can_block(const struct model *m, const struct model_lock *hold,
+		      const struct model_lock *l)
 {
 	return hold->state == LOCK_HELD && hold->evidence != EVIDENCE_STALE && !hold->is_copy &&
 	       is_live(m, hold) == is_live(m, l);
@@ -169,7 +177,8 @@ static uint32_t find_blocker(const struct model *m, const struct index *holds, u
 {
 	const struct model_lock *l = &m->locks.items[lock];
 
-	for (uint32_t n = index_first(holds, l->resource); n != UINT32_MAX; n = index_next(holds, n)) {
+	for (uint32_t n = index_first(holds, l->resource); n != UINT32_MAX;
+	     n = index_next(holds, n)) {
 		uint32_t hold = holds->entries[n].value;
 
 		if (can_block(m, &m->locks.items[hold], l) && graph_conflicts(m, hold, lock))
@@ -190,10 +199,12 @@ static int link_others(struct gather *g)
 	for (uint32_t i = 0; is_ok && i < m->locks.count; i++) {
 		struct model_lock *l = &m->locks.items[i];
 
-		if (l->state == LOCK_HELD || l->evidence == EVIDENCE_STALE || l->blocker != MODEL_NONE)
+		if (l->state == LOCK_HELD || l->evidence == EVIDENCE_STALE ||
+		    l->blocker != MODEL_NONE)
 			continue;
 		l->blocker = find_blocker(m, &holds, i);
-		/* Nothing in the way any more, or silent for long: the next try is not a wait yet. */
+		/* Nothing in the way any more, or silent for long: the next try is not
+		 * a wait yet. */
 		if (l->state == LOCK_POLLING && is_live(m, l) &&
 		    (l->blocker == MODEL_NONE || !merge_is_fresh(l, m->now_ns)))
 			l->evidence = EVIDENCE_STALE;

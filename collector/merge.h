@@ -4,13 +4,13 @@
  *	merge_images()   of several programs that one process was, only the last holds anything
  *	merge_match()    lines of /proc/locks find their records
  *	(owners_find() finds out whose the other lines are)
- *	merge_judge()    the other lines become locks; what the kernel does not confirm becomes stale
- *	(owners_confirm() asks the processes themselves about that: /proc/locks may skip lines)
+ *	merge_judge()    the other lines become locks; what the kernel does not confirm becomes
+ *stale (owners_confirm() asks the processes themselves about that: /proc/locks may skip lines)
  *	merge_link()     who is queued behind whom
  *
  * Records say HELD only between the grant and the release as the kernel knows them, and they are
- * read before /proc/locks. So a recorded hold that the kernel does not show was released, or skipped; and a
- * hold that it shows while the record says WAITING was granted in between.
+ * read before /proc/locks. So a recorded hold that the kernel does not show was released, or
+ *skipped; and a hold that it shows while the record says WAITING was granted in between.
  */
 #ifndef LOCKJAM_MERGE_H
 #define LOCKJAM_MERGE_H

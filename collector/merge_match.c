@@ -32,7 +32,8 @@ void merge_images(struct gather *g)
 
 		for (uint32_t e = index_first(&g->processes, p->pid); e != UINT32_MAX;
 		     e = index_next(&g->processes, e)) {
-			const struct model_process *q = &m->processes.items[g->processes.entries[e].value];
+			const struct model_process *q =
+				&m->processes.items[g->processes.entries[e].value];
 
 			if (q->start_time == p->start_time && q->image > p->image)
 				p->state = PROCESS_EXECED;
@@ -41,20 +42,22 @@ void merge_images(struct gather *g)
 	for (uint32_t i = 0; i < m->locks.count; i++) {
 		struct model_lock *l = &m->locks.items[i];
 
-		if (l->process != MODEL_NONE && m->processes.items[l->process].state == PROCESS_EXECED)
+		if (l->process != MODEL_NONE &&
+		    m->processes.items[l->process].state == PROCESS_EXECED)
 			l->evidence = EVIDENCE_STALE;
 	}
 }
 
-static bool is_pid_of(const struct model *m, const struct model_lock *l, const struct kernel_lock *e,
-		      enum pass pass)
+static bool is_pid_of(const struct model *m, const struct model_lock *l,
+		      const struct kernel_lock *e, enum pass pass)
 {
 	if (e->kind == LOCK_OFD)
 		return pass != PASS_EXACT || !l->is_inherited;
 	if (m->processes.items[l->process].pid == e->pid)
 		return true;
 	/* An ofd is named by the process that first locked through it. */
-	return pass != PASS_EXACT && e->kind == LOCK_FLOCK && !e->depth && l->ofd >> 32 == (uint64_t)e->pid;
+	return pass != PASS_EXACT && e->kind == LOCK_FLOCK && !e->depth &&
+	       l->ofd >> 32 == (uint64_t)e->pid;
 }
 
 static bool is_range_of(const struct model_lock *l, const struct kernel_lock *e, enum pass pass)

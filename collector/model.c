@@ -24,8 +24,7 @@ static uint32_t array_add(struct model *m, void **items, uint32_t *count, uint32
 {
 	if (*count == *room) {
 		uint32_t new_room = *room ? *room * 2 : 16;
-		void *grown = *room >= UINT32_MAX / 4 ? NULL
-						      : reallocarray(*items, new_room, size);
+		void *grown = *room >= UINT32_MAX / 4 ? NULL : reallocarray(*items, new_room, size);
 		if (!grown) {
 			m->out_of_memory = true;
 			return MODEL_NONE;
@@ -37,8 +36,8 @@ static uint32_t array_add(struct model *m, void **items, uint32_t *count, uint32
 	return (*count)++;
 }
 
-#define ARRAY_ADD(m, array)                                                             \
-	array_add(m, (void **)&(m)->array.items, &(m)->array.count, &(m)->array.room, \
+#define ARRAY_ADD(m, array)                                                                        \
+	array_add(m, (void **)&(m)->array.items, &(m)->array.count, &(m)->array.room,              \
 		  sizeof((m)->array.items[0]))
 
 struct model *model_new(void)

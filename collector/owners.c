@@ -18,7 +18,7 @@
 #include "collector/merge.h"
 
 #define CONFIRM_MAX 1000 /* records that /proc/locks did not confirm, asked about one by one */
-#define SCAN_MAX 20000 /* processes looked through for the owners of open file descriptions */
+#define SCAN_MAX 20000   /* processes looked through for the owners of open file descriptions */
 
 struct search {
 	struct gather *g;
@@ -50,7 +50,8 @@ static void read_path(struct search *s, uint32_t resource, pid_t pid, int fd)
 		gather_path(s->g, resource, path);
 }
 
-/* --- the path of a file whose holder is known ---------------------------------------------------- */
+/* --- the path of a file whose holder
+ * is known ---------------------------------------------------- */
 
 struct path_use {
 	struct search *s;
@@ -74,7 +75,8 @@ static bool has_path(const struct search *s, uint32_t resource)
 }
 
 /* The lock may be gone already, or be a wait: any descriptor of the file tells its path. */
-static void find_open_file(struct search *s, pid_t pid, const struct kernel_lock *e, uint32_t resource)
+static void find_open_file(struct search *s, pid_t pid, const struct kernel_lock *e,
+			   uint32_t resource)
 {
 	int *fds;
 	ssize_t count = proc_list(s->proc, &fds, "%d/fdinfo", pid);
@@ -105,7 +107,8 @@ static void find_path(struct search *s, struct kernel_lock *e)
 		s->is_pathless = true;
 }
 
-/* --- owners of open file descriptions: in all processes ------------------------------------------ */
+/* --- owners of open file descriptions: in
+ * all processes ------------------------------------------ */
 
 static bool use_owner(pid_t pid, int fd, const struct kernel_lock *held, void *data)
 {
@@ -148,7 +151,8 @@ static void use_waiting_thread(struct search *s, pid_t pid, pid_t tid)
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct kernel_lock *e = &s->k->items[s->wanted[i]];
 
-		if (!e->depth || e->process != MODEL_NONE || !held_is_open_on(s->proc, pid, sc.args[0], e->ino))
+		if (!e->depth || e->process != MODEL_NONE ||
+		    !held_is_open_on(s->proc, pid, sc.args[0], e->ino))
 			continue;
 		e->process = gather_process(s->g, pid);
 		e->is_deduced = true;
@@ -190,7 +194,8 @@ static void scan_processes(struct search *s)
 		free(pids);
 }
 
-/* --- names and paths of many, read ahead by several threads --------------------------------------- */
+/* --- names and paths of many, read ahead by several threads
+ * --------------------------------------- */
 
 struct lookup {
 	struct kernel_lock *e;
@@ -218,7 +223,8 @@ static bool guess_path(pid_t pid, int fd, const struct kernel_lock *held, void *
 
 	if (!is_same_file(held, guess->e))
 		return false;
-	guess->is_found = !proc_readlink(guess->proc, guess->path, sizeof(guess->path), "%d/fd/%d", pid, fd);
+	guess->is_found =
+		!proc_readlink(guess->proc, guess->path, sizeof(guess->path), "%d/fd/%d", pid, fd);
 	return true;
 }
 
@@ -244,8 +250,7 @@ static void want(struct gather *g, struct lookups *all, struct kernel_lock *e, s
 	uint32_t resource = merge_resource(g, e);
 	struct lookup l = {.e = e};
 
-	if (gather_live_process(g, e->pid) == MODEL_NONE &&
-	    index_first(pids, e->pid) == UINT32_MAX)
+	if (gather_live_process(g, e->pid) == MODEL_NONE && index_first(pids, e->pid) == UINT32_MAX)
 		l.wants_name = index_add(pids, e->pid, 0);
 	if (!e->depth && resource != MODEL_NONE && !g->m->resources.items[resource].path[0] &&
 	    index_first(files, resource) == UINT32_MAX)
@@ -266,11 +271,13 @@ static void take_lookup(struct gather *g, struct lookup *l)
 /* Only saves time: who is not found here is looked for one by one. */
 static void read_ahead(struct gather *g, struct kernel_locks *k)
 {
-	struct lookups all = {.proc = g->proc, .items = calloc(k->count + (size_t)1, sizeof(*all.items))};
+	struct lookups all = {.proc = g->proc,
+			      .items = calloc(k->count + (size_t)1, sizeof(*all.items))};
 	struct index pids = {0}, files = {0};
 
 	for (uint32_t i = 0; all.items && i < k->count; i++)
-		if (k->items[i].lock == MODEL_NONE && !k->items[i].is_outdated && k->items[i].pid > 0)
+		if (k->items[i].lock == MODEL_NONE && !k->items[i].is_outdated &&
+		    k->items[i].pid > 0)
 			want(g, &all, &k->items[i], &pids, &files);
 	crew_run(look_up, &all, all.count);
 	for (uint32_t i = 0; i < all.count; i++)
@@ -299,7 +306,8 @@ static void note_unowned(struct search *s)
 	if (left)
 		model_note(s->g->m, "%u locks belong to nobody who could be found", left);
 	if (s->is_pathless || (left && s->has_unreadable))
-		model_note(s->g->m, "the descriptors of some processes may not be read (run as root)");
+		model_note(s->g->m,
+			   "the descriptors of some processes may not be read (run as root)");
 }
 
 /* An open file description that is not known to belong to a running process. */
@@ -315,7 +323,10 @@ static bool is_adrift(const struct gather *g, const struct kernel_lock *e)
 
 void owners_find_among_recorded(struct gather *g, struct kernel_locks *k)
 {
-	struct search s = {.g = g, .proc = g->proc, .k = k, .wanted = calloc(k->count + (size_t)1, sizeof(uint32_t))};
+	struct search s = {.g = g,
+			   .proc = g->proc,
+			   .k = k,
+			   .wanted = calloc(k->count + (size_t)1, sizeof(uint32_t))};
 
 	if (!s.wanted) {
 		g->m->out_of_memory = true;
@@ -332,7 +343,10 @@ void owners_find_among_recorded(struct gather *g, struct kernel_locks *k)
 
 void owners_find(struct gather *g, struct kernel_locks *k)
 {
-	struct search s = {.g = g, .proc = g->proc, .k = k, .wanted = calloc(k->count + (size_t)1, sizeof(uint32_t))};
+	struct search s = {.g = g,
+			   .proc = g->proc,
+			   .k = k,
+			   .wanted = calloc(k->count + (size_t)1, sizeof(uint32_t))};
 
 	if (!s.wanted) {
 		g->m->out_of_memory = true;
@@ -349,7 +363,8 @@ void owners_find(struct gather *g, struct kernel_locks *k)
 		    (e->pid > 0 && find_named(&s, e)))
 			continue;
 		/* POSIX locks go with their process; an open file description may live on. */
-		if (e->kind == LOCK_POSIX || e->kind == LOCK_LEASE || (e->kind == LOCK_FLOCK && e->depth))
+		if (e->kind == LOCK_POSIX || e->kind == LOCK_LEASE ||
+		    (e->kind == LOCK_FLOCK && e->depth))
 			e->is_outdated = e->pid > 0;
 		else
 			s.wanted[s.count++] = i;
@@ -360,7 +375,8 @@ void owners_find(struct gather *g, struct kernel_locks *k)
 	free(s.wanted);
 }
 
-/* --- what /proc/locks skipped -------------------------------------------------------------------- */
+/* --- what
+ * /proc/locks skipped -------------------------------------------------------------------- */
 
 struct confirmation {
 	const struct model_lock *l;
@@ -399,7 +415,8 @@ static bool is_waiting(const struct gather *g, const struct model_lock *l)
 	       is_lock_call(&sc, l->kind) && (int)sc.args[0] == l->fd;
 }
 
-/* A hold that was seen meanwhile, or another process's share of it: the later reading is no proof. */
+/* A hold that was seen meanwhile, or another process's share of it: the later reading
+ * is no proof. */
 static bool has_rival(const struct gather *g, uint32_t lock)
 {
 	const struct model_lock *locks = g->m->locks.items, *l = &locks[lock];
@@ -421,7 +438,8 @@ void owners_confirm(struct gather *g)
 		struct model_lock *l = &m->locks.items[i];
 
 		if (l->evidence != EVIDENCE_STALE || l->state == LOCK_POLLING ||
-		    l->process == MODEL_NONE || m->processes.items[l->process].state != PROCESS_LIVE)
+		    l->process == MODEL_NONE ||
+		    m->processes.items[l->process].state != PROCESS_LIVE)
 			continue;
 		asked++;
 		if (l->state == LOCK_HELD ? is_held(g, l) && !has_rival(g, i) : is_waiting(g, l))

@@ -16,8 +16,9 @@
 void owners_find(struct gather *g, struct kernel_locks *k);
 
 /*
- * The same, but only for holds through open file descriptions whose taker has ended or is not named (flock(1) in
- * a shell takes the lock and ends), and only among the recorded processes: what a saved session needs.
+ * The same, but only for holds through open file descriptions whose taker has ended or is not named
+ * (flock(1) in a shell takes the lock and ends), and only among the recorded processes: what a
+ * saved session needs.
  */
 void owners_find_among_recorded(struct gather *g, struct kernel_locks *k);
 

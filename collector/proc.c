@@ -250,7 +250,8 @@ static int parse_stat(const char *text, struct proc_stat *st)
 		length = sizeof(result.comm) - 1;
 	memcpy(result.comm, open + 1, length);
 	if (sscanf(close + 1,
-		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %" SCNu64,
+		   " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d "
+		   "%" SCNu64,
 		   &result.state, &result.ppid, &result.threads, &result.start_time) != 4)
 		return -EINVAL;
 	*st = result;

@@ -22,7 +22,8 @@ bool proc_is_recorded(const struct proc *p); /* not the running system: no sysca
  * Bounded at 16 MiB. 0 or negative errno. */
 int proc_read(const struct proc *p, char **text, size_t *length, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-/* The same into a buffer of the caller, cut there: for files of one line. Bytes or negative errno. */
+/* The same into a buffer of the caller, cut there: for files of one line. Bytes
+ * or negative errno. */
 ssize_t proc_read_some(const struct proc *p, char *text, size_t size, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 int proc_readlink(const struct proc *p, char *text, size_t size, const char *format, ...)
@@ -59,6 +60,7 @@ struct proc_syscall {
 int proc_read_syscall(const struct proc *p, pid_t pid, pid_t tid, struct proc_syscall *sc);
 
 /* The target's memory, without stopping it (process_vm_readv). Bytes read or negative errno. */
-ssize_t proc_read_memory(const struct proc *p, pid_t pid, uint64_t address, void *data, size_t size);
+ssize_t proc_read_memory(const struct proc *p, pid_t pid, uint64_t address, void *data,
+			 size_t size);
 
 #endif

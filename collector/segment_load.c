@@ -1,6 +1,6 @@
 /*
- * The tables of a segment into private memory, while its writer may be at work: what changed between
- * two readings is read again, and what does not settle is marked as torn.
+ * The tables of a segment into private memory, while its writer may be at work: what changed
+ * between two readings is read again, and what does not settle is marked as torn.
  */
 #include "config.h"
 
@@ -15,7 +15,8 @@
 
 /*
  * Loaded in this order. A record is complete before what names it appears, so a live writer's
- * high-water marks are read again before the tables that others name: they then hold all that is named.
+ * high-water marks are read again before the tables that others name: they then hold all that is
+ * named.
  */
 static const struct {
 	enum seg_table_id id;
@@ -46,7 +47,8 @@ static void reread_record(struct segment *s, enum seg_table_id id, uint8_t *reco
 	uint64_t offset = s->header.tables[id].offset + (uint64_t)index * size;
 
 	for (int i = 0; i < TORN_TRIES; i++) {
-		if (segment_read_at(s, record, size, offset) || segment_read_at(s, &again, sizeof(again), offset))
+		if (segment_read_at(s, record, size, offset) ||
+		    segment_read_at(s, &again, sizeof(again), offset))
 			break;
 		memcpy(&seq, record, sizeof(seq));
 		if (seq == again && seq % 2 == 0)
@@ -94,7 +96,8 @@ static void settle_fixed(struct segment *s, enum seg_table_id id, uint8_t *data,
 	}
 }
 
-static int settle(struct segment *s, enum seg_table_id id, uint8_t *data, uint32_t count, bool is_fixed)
+static int settle(struct segment *s, enum seg_table_id id, uint8_t *data, uint32_t count,
+		  bool is_fixed)
 {
 	if (!segment_has_seq(id))
 		return 0;
@@ -145,7 +148,8 @@ static int refresh_used(struct segment *s)
 	for (uint32_t id = 0; !r && id < h->table_count; id++) {
 		struct seg_table now;
 
-		memcpy(&now, data + offsetof(struct seg_header, tables) + id * sizeof(now), sizeof(now));
+		memcpy(&now, data + offsetof(struct seg_header, tables) + id * sizeof(now),
+		       sizeof(now));
 		h->tables[id].used = now.used;
 		h->tables[id].dropped = now.dropped;
 	}

@@ -1,6 +1,7 @@
 /*
  * Records in memory: a process that can reach no session directory (chrooted before it was
- * forked) keeps its segment in a memfd, which others reach through /proc/PID/map_files while it lives.
+ * forked) keeps its segment in a memfd, which others reach through /proc/PID/map_files while it
+ * lives.
  */
 #include "config.h"
 
@@ -49,7 +50,8 @@ void segment_memfd_add(struct gather *g, pid_t pid)
 	int r = fd < 0 ? fd : segment_probe_fd(fd, &s, cause, sizeof(cause));
 
 	if (r == -EPERM || r == -EACCES)
-		model_note(g->m, "process %d keeps its record in memory: only root can read it", pid);
+		model_note(g->m, "process %d keeps its record in memory: only root can read it",
+			   pid);
 	else if (r)
 		model_note(g->m, "%s: %s; it was not read", path, cause[0] ? cause : strerror(-r));
 	else if (segment_header(s)->pid == pid)

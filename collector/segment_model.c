@@ -33,7 +33,8 @@ static void saw_time(struct importer *im, uint64_t ns)
 {
 	const struct seg_header *h = segment_header(im->s);
 
-	if (ns <= im->g->last_ns || (ns > h->created_mono_ns && ns - h->created_mono_ns > LIFE_MAX_NS))
+	if (ns <= im->g->last_ns ||
+	    (ns > h->created_mono_ns && ns - h->created_mono_ns > LIFE_MAX_NS))
 		return;
 	im->g->last_ns = ns;
 	im->g->last_real_ns = h->created_real_ns + (ns - h->created_mono_ns);
@@ -113,13 +114,12 @@ static bool lock_is_sane(const struct importer *im, const struct seg_lock *r)
 
 static void fill_lock(struct importer *im, struct model_lock *l, const struct seg_lock *r)
 {
-	static const enum lock_kind kinds[] = {
-		[SEG_LOCK_POSIX] = LOCK_POSIX, [SEG_LOCK_OFD] = LOCK_OFD, [SEG_LOCK_FLOCK] = LOCK_FLOCK};
+	static const enum lock_kind kinds[] = {[SEG_LOCK_POSIX] = LOCK_POSIX,
+					       [SEG_LOCK_OFD] = LOCK_OFD,
+					       [SEG_LOCK_FLOCK] = LOCK_FLOCK};
 	bool is_held = r->state == SEG_LOCK_HELD;
 
-	l->state = is_held			     ? LOCK_HELD
-		   : r->state == SEG_LOCK_WAITING ? LOCK_WAITING
-						  : LOCK_POLLING;
+	l->state = is_held ? LOCK_HELD : r->state == SEG_LOCK_WAITING ? LOCK_WAITING : LOCK_POLLING;
 	l->kind = kinds[r->kind];
 	l->mode = r->mode == SEG_MODE_WRITE ? MODE_WRITE : MODE_READ;
 	/* Who left by exit() gave its locks back: nothing of them is a fact any more. */
@@ -274,8 +274,8 @@ static void import_table(struct importer *im, enum seg_table_id table, import_fn
 
 static bool new_maps(struct importer *im)
 {
-	static const enum seg_table_id tables[] = {SEG_THREADS,	 SEG_RESOURCES, SEG_LOCKS,
-						   SEG_HANDLERS, SEG_FINDINGS,	SEG_STACKS};
+	static const enum seg_table_id tables[] = {SEG_THREADS,  SEG_RESOURCES, SEG_LOCKS,
+						   SEG_HANDLERS, SEG_FINDINGS,  SEG_STACKS};
 
 	for (size_t n = 0; n < sizeof(tables) / sizeof(tables[0]); n++) {
 		size_t size = (segment_count(im->s, tables[n]) + (size_t)1) * sizeof(uint32_t);
@@ -294,7 +294,8 @@ static const char *join_arguments(struct model *m, const char *cmdline, size_t s
 	char text[1024];
 	size_t used = 0;
 
-	while (used + 1 < size && used + 1 < sizeof(text) && (cmdline[used] || (used && cmdline[used + 1]))) {
+	while (used + 1 < size && used + 1 < sizeof(text) &&
+	       (cmdline[used] || (used && cmdline[used + 1]))) {
 		text[used] = cmdline[used] ? cmdline[used] : ' ';
 		used++;
 	}

@@ -93,10 +93,12 @@ static int check_tables(const struct segment *s, char *cause, size_t size)
 		if (!bytes && !t->capacity)
 			continue;
 		if (t->record_size < record_min[id])
-			return segment_fail(-EINVAL, cause, size, "table %u has records of %u bytes", id,
-				    t->record_size);
-		if (t->offset < h->header_size || t->offset > s->size || bytes > s->size - t->offset)
-			return segment_fail(-EINVAL, cause, size, "truncated: table %u ends behind the file", id);
+			return segment_fail(-EINVAL, cause, size,
+					    "table %u has records of %u bytes", id, t->record_size);
+		if (t->offset < h->header_size || t->offset > s->size ||
+		    bytes > s->size - t->offset)
+			return segment_fail(-EINVAL, cause, size,
+					    "truncated: table %u ends behind the file", id);
 		/* Tables may not overlap, or a small file could make us keep it many times. */
 		sum += bytes;
 		if (sum > s->size)
@@ -110,13 +112,15 @@ static int check_header(struct segment *s, char *cause, size_t size)
 	struct seg_header *h = &s->header;
 
 	if (!h->magic)
-		return segment_fail(-ENODATA, cause, size, "not ready: its writer died while making it");
+		return segment_fail(-ENODATA, cause, size,
+				    "not ready: its writer died while making it");
 	if (h->magic != SEG_MAGIC)
 		return segment_fail(-EINVAL, cause, size, "not a segment of lockjam");
 	if (h->min_reader > SEG_VERSION)
-		return segment_fail(-ENOTSUP, cause, size,
-			    "written by a newer lockjam (format %u, this one reads up to %u)",
-			    h->min_reader, SEG_VERSION);
+		return segment_fail(
+			-ENOTSUP, cause, size,
+			"written by a newer lockjam (format %u, this one reads up to %u)",
+			h->min_reader, SEG_VERSION);
 	if (h->header_size < sizeof(*h) || h->header_size > s->size ||
 	    h->table_count > SEG_TABLES_MAX)
 		return segment_fail(-EINVAL, cause, size, "its header is damaged");
@@ -135,10 +139,11 @@ static int read_header(struct segment *s, char *cause, size_t size)
 					    : segment_read_at(s, &s->header, sizeof(s->header), 0);
 
 	if (!s->size)
-		return segment_fail(-ENODATA, cause, size, "not ready: its writer died while making it");
+		return segment_fail(-ENODATA, cause, size,
+				    "not ready: its writer died while making it");
 	if (r == -EINVAL)
 		return segment_fail(r, cause, size, "truncated: %llu bytes are no segment",
-			    (unsigned long long)s->size);
+				    (unsigned long long)s->size);
 	if (r)
 		return segment_fail(r, cause, size, "%s", strerror(-r));
 	return check_header(s, cause, size);
@@ -157,7 +162,7 @@ int segment_probe_fd(int fd, struct segment **result, char *cause, size_t size)
 		r = segment_fail(-EINVAL, cause, size, "not a regular file");
 	} else if ((uint64_t)st.st_size > FILE_MAX) {
 		r = segment_fail(-EINVAL, cause, size, "too large for a segment (%lld bytes)",
-			 (long long)st.st_size);
+				 (long long)st.st_size);
 	} else {
 		s->fd = fd;
 		s->size = st.st_size;
@@ -180,7 +185,7 @@ int segment_probe_at(int dir, const char *name, struct segment **s, char *cause,
 	if (fd < 0) {
 		int error = errno;
 		return segment_fail(-error, cause, size, "%s",
-			    error == ELOOP ? "a symbolic link" : strerror(error));
+				    error == ELOOP ? "a symbolic link" : strerror(error));
 	}
 	return segment_probe_fd(fd, s, cause, size);
 }
@@ -275,7 +280,8 @@ uint32_t segment_count(const struct segment *s, enum seg_table_id table)
 int segment_read(const struct segment *s, enum seg_table_id table, uint32_t index, void *record,
 		 size_t size)
 {
-	if (table >= SEG_TABLE_IDS || !segment_has_seq(table) || !index || index > s->tables[table].count)
+	if (table >= SEG_TABLE_IDS || !segment_has_seq(table) || !index ||
+	    index > s->tables[table].count)
 		return -ERANGE;
 	uint32_t record_size = s->header.tables[table].record_size;
 	uint32_t seq = segment_record_seq(s, table, index - 1);

@@ -25,7 +25,8 @@ struct segment;
 int segment_open_path(const char *path, bool is_live, struct segment **s, char *cause, size_t size);
 int segment_open_fd(int fd, bool is_live, struct segment **s, char *cause, size_t size);
 /* From memory (fuzzing, cores); copies nothing: `data` must outlive the segment. */
-int segment_open_memory(const void *data, size_t length, struct segment **s, char *cause, size_t size);
+int segment_open_memory(const void *data, size_t length, struct segment **s, char *cause,
+			size_t size);
 void segment_close(struct segment *s);
 
 /*
@@ -36,7 +37,8 @@ void segment_close(struct segment *s);
 #define SEGMENT_LIVE 1u      /* the writer may still write */
 #define SEGMENT_NO_EVENTS 2u /* leave SEG_EVENTS out */
 int segment_probe_at(int dir, const char *name, struct segment **s, char *cause, size_t size);
-int segment_probe_fd(int fd, struct segment **s, char *cause, size_t size); /* takes fd in any case */
+int segment_probe_fd(int fd, struct segment **s, char *cause,
+		     size_t size); /* takes fd in any case */
 int segment_load(struct segment *s, unsigned flags, char *cause, size_t size);
 
 /* The user who owns the file: who may have written it. 0 in memory. */
@@ -52,14 +54,16 @@ uint32_t segment_count(const struct segment *s, enum seg_table_id table);
  * Copies record `index` into `record` (`size` bytes; what an older writer did not have is zero).
  * 0, -ERANGE (no such record), -EAGAIN (torn: counted in segment_torn).
  */
-int segment_read(const struct segment *s, enum seg_table_id table, uint32_t index, void *record, size_t size);
+int segment_read(const struct segment *s, enum seg_table_id table, uint32_t index, void *record,
+		 size_t size);
 uint64_t segment_torn(const struct segment *s);
 
 /* The string at offset, "" for 0 or anything out of bounds; valid until segment_close(). */
 const char *segment_text(const struct segment *s, uint32_t offset);
 
 /* Up to `max` program counters of a stack, innermost first; their number. */
-uint32_t segment_stack_pcs(const struct segment *s, const struct seg_stack *stack, uint64_t *pcs, uint32_t max);
+uint32_t segment_stack_pcs(const struct segment *s, const struct seg_stack *stack, uint64_t *pcs,
+			   uint32_t max);
 
 /* The bytes of a slice, or NULL when it does not lie inside SEG_SLICES. */
 const void *segment_slice(const struct segment *s, const struct seg_slice *slice);

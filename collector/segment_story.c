@@ -14,9 +14,9 @@
 #include <sys/sysmacros.h>
 
 static const char *const table_names[SEG_TABLE_IDS] = {
-	[SEG_THREADS] = "threads",   [SEG_RESOURCES] = "files",	  [SEG_LOCKS] = "locks",
-	[SEG_HANDLERS] = "handlers", [SEG_FINDINGS] = "findings", [SEG_STACKS] = "stacks",
-	[SEG_PCS] = "stack frames",  [SEG_MODULES] = "modules",	  [SEG_EVENTS] = "events",
+	[SEG_THREADS] = "threads",   [SEG_RESOURCES] = "files",      [SEG_LOCKS] = "locks",
+	[SEG_HANDLERS] = "handlers", [SEG_FINDINGS] = "findings",    [SEG_STACKS] = "stacks",
+	[SEG_PCS] = "stack frames",  [SEG_MODULES] = "modules",      [SEG_EVENTS] = "events",
 	[SEG_STRINGS] = "names",     [SEG_SLICES] = "copied stacks", [SEG_EDGES] = "lock orders",
 };
 
@@ -156,7 +156,8 @@ static const char *event_text(struct story *t, const struct seg_event *e)
 
 	switch (e->kind) {
 	case SEG_EV_START:
-		return e->value ? model_stringf(m, "begins, as program %" PRIu64 " of its process", e->value + 1)
+		return e->value ? model_stringf(m, "begins, as program %" PRIu64 " of its process",
+						e->value + 1)
 				: "begins";
 	case SEG_EV_FORK:
 		return model_stringf(m, "forks process %" PRIu64, e->value);
@@ -175,7 +176,8 @@ static const char *event_text(struct story *t, const struct seg_event *e)
 	case SEG_EV_SIGNAL:
 		return e->aux > 0 ? model_stringf(m, "enters the handler of %s, sent by process %d",
 						  signal_text(t, e->value), e->aux)
-				  : model_stringf(m, "enters the handler of %s", signal_text(t, e->value));
+				  : model_stringf(m, "enters the handler of %s",
+						  signal_text(t, e->value));
 	case SEG_EV_RETURN:
 		return model_stringf(m, "returns from the handler of %s", signal_text(t, e->value));
 	case SEG_EV_FINDING:
@@ -209,10 +211,11 @@ void segment_events_add(struct gather *g, const struct segment *s, uint32_t proc
 	uint32_t count = segment_count(s, SEG_EVENTS);
 	/* A full ring begins behind its newest event. */
 	uint32_t first = count ? segment_header(s)->events_written % count : 0;
-	struct story t = {.g = g,
-			  .s = s,
-			  .process = process,
-			  .resources = calloc(segment_count(s, SEG_LOCKS) + (size_t)1, sizeof(uint32_t))};
+	struct story t = {
+		.g = g,
+		.s = s,
+		.process = process,
+		.resources = calloc(segment_count(s, SEG_LOCKS) + (size_t)1, sizeof(uint32_t))};
 
 	if (!t.resources) {
 		g->m->out_of_memory = true;

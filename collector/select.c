@@ -118,13 +118,14 @@ static int mark_target(struct gather *g, const struct collect_target *t, bool *i
 			if (!strcmp(g->m->resources.items[i].path, t->name))
 				has_file = is_kept[i] = true;
 		if (!has_file)
-			model_note(g->m, "nobody is seen to hold or to wait for a lock on %s", t->name);
+			model_note(g->m, "nobody is seen to hold or to wait for a lock on %s",
+				   t->name);
 		return 0;
 	}
 	if (!mark_processes(g, t) && (gather_is_saved(g) || !add_processes(g, t)))
 		return collect_fail(error, -ENOENT, object,
 				    gather_is_saved(g) ? "no such process in this session"
-						    : "no such process",
+						       : "no such process",
 				    gather_is_saved(g) ? "give no target to see all" : "");
 	if (t->pid > 0 && !gather_is_saved(g) && is_hidden(g, t->pid))
 		return collect_fail(error, -EACCES, object, "this process may not be looked at",

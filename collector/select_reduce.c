@@ -9,8 +9,8 @@
 struct reducer {
 	struct gather *g;
 	struct model *m;
-	bool *is_kept;    /* by resource */
-	bool *is_related; /* by process */
+	bool *is_kept;                                                        /* by resource */
+	bool *is_related;                                                     /* by process */
 	uint32_t *processes, *resources, *threads, *locks, *handlers, *calls; /* old index -> new */
 };
 
@@ -46,17 +46,17 @@ static uint32_t at(const uint32_t *map, uint32_t index)
 }
 
 /* Keeps the elements for which `condition` holds (`e` is the element), and fills `map`. */
-#define COMPACT(array, map, condition)                                   \
-	do {                                                             \
-		uint32_t kept = 0;                                       \
-		for (uint32_t n = 0; n < (array).count; n++) {           \
-			__typeof__((array).items) e = &(array).items[n]; \
-			bool is = (condition);                           \
-			(map)[n] = is ? kept : MODEL_NONE;               \
-			if (is)                                          \
-				(array).items[kept++] = *e;              \
-		}                                                        \
-		(array).count = kept;                                    \
+#define COMPACT(array, map, condition)                                                             \
+	do {                                                                                       \
+		uint32_t kept = 0;                                                                 \
+		for (uint32_t n = 0; n < (array).count; n++) {                                     \
+			__typeof__((array).items) e = &(array).items[n];                           \
+			bool is = (condition);                                                     \
+			(map)[n] = is ? kept : MODEL_NONE;                                         \
+			if (is)                                                                    \
+				(array).items[kept++] = *e;                                        \
+		}                                                                                  \
+		(array).count = kept;                                                              \
 	} while (0)
 
 static void compact_processes(struct reducer *r)

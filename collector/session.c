@@ -93,7 +93,8 @@ static int write_mark(int dir)
 	if (fd < 0)
 		return errno == EEXIST && is_marked_at(dir) ? 0 : -errno;
 	clock_gettime(CLOCK_REALTIME, &now);
-	int length = snprintf(text, sizeof(text), MARK_LINE "created %lld\n", (long long)now.tv_sec);
+	int length =
+		snprintf(text, sizeof(text), MARK_LINE "created %lld\n", (long long)now.tv_sec);
 	ssize_t written = write(fd, text, length);
 	int error = written < 0 ? errno : ENOSPC;
 
@@ -139,7 +140,8 @@ static int make_new(char *path, size_t size, struct collect_error *error)
 	int r = session_base(base, sizeof(base));
 
 	if (r == -EPERM)
-		return collect_fail(error, r, base, "belongs to another user, or others may write to it",
+		return collect_fail(error, r, base,
+				    "belongs to another user, or others may write to it",
 				    "remove it, or choose a directory with -o");
 	if (r)
 		return collect_fail(error, r, base, strerror(-r), "choose a directory with -o");
@@ -169,7 +171,8 @@ static int furnish(const char *path, struct collect_error *error)
 	if (!r && fchmod(dir, geteuid() == 0 ? 01733 : 0700))
 		r = -errno;
 	close(dir);
-	return r ? collect_fail(error, r, path, strerror(-r), "choose another directory with -o") : 0;
+	return r ? collect_fail(error, r, path, strerror(-r), "choose another directory with -o")
+		 : 0;
 }
 
 /*
@@ -312,7 +315,8 @@ static void add_path(const char *path, char ***paths, size_t *count)
 	*count += grown[*count] != NULL;
 }
 
-/* The directories in `base`; links to directories elsewhere only where nobody else could make them. */
+/* The directories in `base`; links to directories elsewhere only where nobody else
+ * could make them. */
 static void add_sessions(const char *base, char ***paths, size_t *count)
 {
 	char path[PATH_MAX], target[PATH_MAX];

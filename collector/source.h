@@ -25,15 +25,15 @@ struct gather {
 	const struct collect_options *options;
 	struct segment **segments; /* of m->processes, NULL without one; owned by the collector */
 	uint32_t segment_room;
-	struct index processes;    /* pid -> m->processes */
-	struct index resources;    /* ino -> m->resources */
+	struct index processes; /* pid -> m->processes */
+	struct index resources; /* ino -> m->resources */
 	struct tombstone *tombstones;
 	uint32_t tombstone_count, tombstone_room;
-	struct core *core;         /* NULL without one; its paths and segments point into it */
-	uint32_t core_process;     /* of the core, into m->processes */
-	uint64_t bytes_read;       /* of segments: bounded as a whole */
-	uint64_t last_ns;          /* the latest time in any record */
-	uint64_t last_real_ns;     /* the same moment on CLOCK_REALTIME, by that record's header */
+	struct core *core;     /* NULL without one; its paths and segments point into it */
+	uint32_t core_process; /* of the core, into m->processes */
+	uint64_t bytes_read;   /* of segments: bounded as a whole */
+	uint64_t last_ns;      /* the latest time in any record */
+	uint64_t last_real_ns; /* the same moment on CLOCK_REALTIME, by that record's header */
 };
 
 struct source {
@@ -72,7 +72,7 @@ uint32_t gather_live_process(const struct gather *g, pid_t pid); /* if it is kno
 
 /* What /proc tells of a process's name; may be read by any thread, then handed in. */
 struct process_name {
-	char *exe;      /* malloc'ed, NULL: not to be seen */
+	char *exe; /* malloc'ed, NULL: not to be seen */
 	char comm[64];
 	bool is_gone;
 };
@@ -113,9 +113,11 @@ struct segment_origin {
  * caller keeps the segment). On success the gather keeps the segment. Locks come in with
  * EVIDENCE_RECORDED.
  */
-uint32_t segment_model_add(struct gather *g, struct segment *s, const struct segment_origin *origin);
+uint32_t segment_model_add(struct gather *g, struct segment *s,
+			   const struct segment_origin *origin);
 
-/* --- segment_story.c: what a segment tells about itself and its last moments ------------------- */
+/* --- segment_story.c: what a segment tells about itself and its
+ * last moments ------------------- */
 
 /* The ring's events as readable lines into model.events, in the order of the ring. */
 void segment_events_add(struct gather *g, const struct segment *s, uint32_t process);

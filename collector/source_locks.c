@@ -23,10 +23,12 @@ static void drop_foreign(const struct gather *g, struct kernel_locks *k)
 	for (uint32_t first = 0, last; first < k->count; first = last) {
 		bool is_ours = false;
 
-		for (last = first; last == first || (last < k->count && k->items[last].depth); last++)
-			is_ours |= k->items[last].lock != MODEL_NONE ||
-				   k->items[last].process != MODEL_NONE ||
-				   (k->items[last].pid > 0 && has_live_process(g, k->items[last].pid));
+		for (last = first; last == first || (last < k->count && k->items[last].depth);
+		     last++)
+			is_ours |=
+				k->items[last].lock != MODEL_NONE ||
+				k->items[last].process != MODEL_NONE ||
+				(k->items[last].pid > 0 && has_live_process(g, k->items[last].pid));
 		for (uint32_t i = first; !is_ours && i < last; i++)
 			k->items[i].is_outdated = true;
 	}
@@ -47,7 +49,8 @@ static void find_memfds(struct gather *g, const struct kernel_locks *k)
 	int looked_at = 0;
 
 	for (uint32_t i = 0; i < g->options->target_count; i++)
-		if (g->options->targets[i].pid > 0 && !has_live_process(g, g->options->targets[i].pid))
+		if (g->options->targets[i].pid > 0 &&
+		    !has_live_process(g, g->options->targets[i].pid))
 			segment_memfd_add(g, g->options->targets[i].pid);
 	for (uint32_t i = 0; i < k->count && looked_at < MEMFD_PROCESSES_MAX; i++) {
 		pid_t pid = k->items[i].pid;
@@ -103,7 +106,8 @@ static int collect(struct gather *g, struct collect_error *error)
 	if (k.bad_lines)
 		model_note(g->m, "%u lines of /proc/locks could not be understood", k.bad_lines);
 	if (k.contradictions)
-		model_note(g->m, "/proc/locks changed while it was read: %u outdated lines left out",
+		model_note(g->m,
+			   "/proc/locks changed while it was read: %u outdated lines left out",
 			   k.contradictions);
 	r = r ? merge_recorded(g) : merge(g, &k);
 	kernel_locks_done(&k);

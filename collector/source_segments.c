@@ -53,7 +53,8 @@ static bool is_running(const struct proc *proc, int pid, uint64_t start_time, ui
 	struct timespec boot, mono;
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	clock_gettime(CLOCK_MONOTONIC, &mono);
-	int64_t asleep = (boot.tv_sec - mono.tv_sec) * INT64_C(1000000000) + boot.tv_nsec - mono.tv_nsec;
+	int64_t asleep =
+		(boot.tv_sec - mono.tv_sec) * INT64_C(1000000000) + boot.tv_nsec - mono.tv_nsec;
 	uint64_t tick = 1000000000 / sysconf(_SC_CLK_TCK);
 
 	return st.start_time * tick <= created_ns + asleep + tick;
@@ -98,7 +99,7 @@ struct candidate {
 	const char *name;
 	struct segment *s; /* loaded, or NULL */
 	enum process_state state;
-	int error;         /* why not, 0 when it is just of no interest */
+	int error; /* why not, 0 when it is just of no interest */
 	char cause[128];
 };
 
@@ -117,8 +118,9 @@ static uint64_t used_bytes(const struct segment *s)
 	uint64_t bytes = 0;
 
 	for (int id = 0; id < SEG_TABLE_IDS; id++) {
-		uint32_t used = h->tables[id].used < h->tables[id].capacity ? h->tables[id].used
-									    : h->tables[id].capacity;
+		uint32_t used = h->tables[id].used < h->tables[id].capacity
+					? h->tables[id].used
+					: h->tables[id].capacity;
 		bytes += (uint64_t)used * h->tables[id].record_size;
 	}
 	return bytes;
@@ -146,7 +148,8 @@ static int load(struct directory *d, struct candidate *c)
 	if (atomic_fetch_add(&d->bytes, bytes) + bytes > BYTES_MAX)
 		return refuse(c, -EFBIG, "more than 1 GiB of records");
 	return segment_load(c->s, flags | (c->state == PROCESS_LIVE ? SEGMENT_LIVE : 0), c->cause,
-			    sizeof(c->cause)) ?: 1;
+			    sizeof(c->cause))
+		       ?: 1;
 }
 
 /* Keeps c->s only when it was loaded. */
@@ -191,9 +194,8 @@ static void read_candidate(void *data, uint32_t item)
 /* The core's process has been added already, with what the core knows of it. */
 static bool is_in_core(const struct gather *g, const struct segment *s)
 {
-	const struct segment *known = g->core && g->core_process < g->segment_room
-					      ? g->segments[g->core_process]
-					      : NULL;
+	const struct segment *known =
+		g->core && g->core_process < g->segment_room ? g->segments[g->core_process] : NULL;
 	const struct seg_header *a = known ? segment_header(known) : NULL, *b = segment_header(s);
 
 	return a && a->pid == b->pid && a->start_time == b->start_time && a->image == b->image;
@@ -210,7 +212,9 @@ static void add_candidate(struct directory *d, struct candidate *c)
 		return;
 	snprintf(path, sizeof(path), "%s%s%s", d->path, c->name[0] ? "/" : "", c->name);
 	if (c->error == -ENODATA)
-		model_note(g->m, "a process was killed before its record was ready: nothing is known of it");
+		model_note(
+			g->m,
+			"a process was killed before its record was ready: nothing is known of it");
 	else if (c->error)
 		model_note(g->m, "%s: %s; it was not read", path, c->cause);
 	if (!c->s)
@@ -248,7 +252,8 @@ static ssize_t list_names(DIR *dir, char ***result)
 		    strcmp(e->d_name + length - strlen(SEG_SUFFIX), SEG_SUFFIX))
 			continue;
 		if (count == room) {
-			char **grown = reallocarray(names, room = room ? room * 2 : 64, sizeof(*names));
+			char **grown =
+				reallocarray(names, room = room ? room * 2 : 64, sizeof(*names));
 			if (!grown)
 				break;
 			names = grown;
@@ -266,7 +271,8 @@ static ssize_t list_names(DIR *dir, char ***result)
 static ssize_t read_directory(struct gather *g, const char *path)
 {
 	/* Only a directory that the user named may be a link. */
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (g->options->dir ? 0 : O_NOFOLLOW));
+	int fd =
+		open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (g->options->dir ? 0 : O_NOFOLLOW));
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct directory d = {.g = g, .path = path, .fd = fd};
 	char **names;
@@ -316,9 +322,9 @@ static int collect_saved(struct gather *g, const char *path, struct collect_erro
 	struct stat st;
 
 	if (stat(path, &st))
-		return collect_fail(error, -errno, path, strerror(errno),
-				    errno == ENOENT ? "give the directory that `lockjam run -o` made"
-						    : "");
+		return collect_fail(
+			error, -errno, path, strerror(errno),
+			errno == ENOENT ? "give the directory that `lockjam run -o` made" : "");
 	if (!S_ISDIR(st.st_mode))
 		return collect_file(g, path, error);
 	ssize_t count = read_directory(g, path);

@@ -1,8 +1,8 @@
 /*
  * Source: what the threads that matter are doing now: those whose call in a handler has not
  * returned, of processes that hold and wait (a deadlock is called so only when all their threads
- * are stuck), of holders others wait for, and of waiters. The number of the latter two is bounded: reading
- * one thread costs some 20 us, and of a thousand equal waiters the first tell enough.
+ * are stuck), of holders others wait for, and of waiters. The number of the latter two is bounded:
+ * reading one thread costs some 20 us, and of a thousand equal waiters the first tell enough.
  */
 #include "config.h"
 
@@ -11,7 +11,7 @@
 
 #include "collector/source.h"
 
-#define PROCESSES_MAX 64	/* that only wait, or only hold */
+#define PROCESSES_MAX 64        /* that only wait, or only hold */
 #define PROCESSES_MAX_BOTH 5000 /* in any case */
 
 enum interest {
@@ -41,7 +41,8 @@ static void find_interests(const struct model *m, uint8_t *interests)
 			continue;
 		raise_interest(interests, l->process, INTEREST_WAITER);
 		if (l->blocker != MODEL_NONE && m->locks.items[l->blocker].state == LOCK_HELD)
-			raise_interest(interests, m->locks.items[l->blocker].process, INTEREST_HOLDER);
+			raise_interest(interests, m->locks.items[l->blocker].process,
+				       INTEREST_HOLDER);
 	}
 }
 

@@ -78,7 +78,8 @@ static void replay_file(int number, const char *path)
 
 	fclose(file);
 	replay(data, size);
-	printf("ok %d - %s, cut and changed, is read without harm\n", number, name ? name + 1 : path);
+	printf("ok %d - %s, cut and changed, is read without harm\n", number,
+	       name ? name + 1 : path);
 }
 
 int main(int argc, char **argv)

@@ -117,7 +117,8 @@ static void finds_repetitions(void)
 	CU_ASSERT_EQUAL(k.contradictions, 1);
 	CU_ASSERT(k.items[0].is_outdated);
 	CU_ASSERT(k.items[1].is_outdated);
-	CU_ASSERT(!k.items[2].is_outdated); /* nowhere else: maybe on its way into the other queue */
+	CU_ASSERT(
+		!k.items[2].is_outdated); /* nowhere else: maybe on its way into the other queue */
 	CU_ASSERT(!k.items[4].is_outdated);
 	CU_ASSERT(!k.items[5].is_outdated);
 	kernel_locks_done(&k);

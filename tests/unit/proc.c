@@ -50,8 +50,9 @@ static const char *shown(struct collector *c)
 		const struct model_process *p =
 			l->process == MODEL_NONE ? NULL : &m->processes.items[l->process];
 
-		used += snprintf(text + used, sizeof(text) - used, "%u %s %d %s%s\n", g.nodes[i].depth,
-				 p ? p->name : "?", p ? p->pid : 0, m->resources.items[l->resource].path,
+		used += snprintf(text + used, sizeof(text) - used, "%u %s %d %s%s\n",
+				 g.nodes[i].depth, p ? p->name : "?", p ? p->pid : 0,
+				 m->resources.items[l->resource].path,
 				 l->evidence == EVIDENCE_INFERRED ? " *" : "");
 	}
 	graph_done(&g);
@@ -124,7 +125,8 @@ static void the_vanished_hold_nothing(void)
 {
 	struct collector *c = open_tree("proc-vanished", NULL);
 
-	/* The taker of the flock is gone and nobody has it; of the OFD lock nothing else is known. */
+	/* The taker of the flock is gone and nobody has it; of the OFD lock nothing
+	 * else is known. */
 	CU_ASSERT_STRING_EQUAL(shown(c), "0 /bin/waits 11 \n0 ? 0 \n0 ? 0 \n");
 	CU_ASSERT_EQUAL(collector_model(c)->notes.count, 1);
 	collector_close(c);

@@ -128,7 +128,7 @@ static void add_finding(struct segment_fixture *f)
 
 static void add_events(struct segment_fixture *f)
 {
-	static const enum seg_event_kind kinds[] = {SEG_EV_START, SEG_EV_WAIT, SEG_EV_ACQUIRED,
+	static const enum seg_event_kind kinds[] = {SEG_EV_START,  SEG_EV_WAIT,    SEG_EV_ACQUIRED,
 						    SEG_EV_SIGNAL, SEG_EV_FINDING, SEG_EV_WAIT};
 
 	for (uint32_t n = 0; n < sizeof(kinds) / sizeof(kinds[0]); n++) {

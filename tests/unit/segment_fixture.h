@@ -32,7 +32,8 @@ void *segment_fixture_record(struct segment_fixture *f, enum seg_table_id table,
 /* Adds the case told above. */
 void segment_fixture_fill(struct segment_fixture *f);
 
-/* Writes `length` bytes of it to a file of the name that its header asks for, in `dir`. 0 or -errno. */
+/* Writes `length` bytes of it to a file of the name that its header asks for, in `dir`. 0 or
+ * -errno. */
 int segment_fixture_write(const struct segment_fixture *f, size_t length, const char *dir);
 
 #endif

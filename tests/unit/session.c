@@ -109,7 +109,8 @@ static void follows_no_links(void)
 static void says_what_is_wrong(void)
 {
 	begin();
-	CU_ASSERT_EQUAL(session_create(in(top, "no/such/parent"), path, sizeof(path), &error), -ENOENT);
+	CU_ASSERT_EQUAL(session_create(in(top, "no/such/parent"), path, sizeof(path), &error),
+			-ENOENT);
 	CU_ASSERT_STRING_EQUAL(error.cause, "No such file or directory");
 	CU_ASSERT(error.advice[0] != 0);
 	close(open(in(top, "file"), O_WRONLY | O_CREAT, 0600));
