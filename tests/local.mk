@@ -72,6 +72,7 @@ VICTIMS = \
 	tests/victims/heap-single-nopie \
 	tests/victims/heap-threaded \
 	tests/victims/inlined \
+	tests/victims/left-handlers \
 	tests/victims/longjmp-out \
 	tests/victims/nested \
 	tests/victims/outside-handlers \
@@ -96,8 +97,10 @@ tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
 tests_victims_unwinding_LDADD = -lpthread
 if HAVE_CXX
-check_PROGRAMS += tests/victims/cxx
+check_PROGRAMS += tests/victims/cxx tests/victims/thrown-out
 tests_victims_cxx_SOURCES = tests/victims/cxx.cc
+tests_victims_thrown_out_SOURCES = tests/victims/thrown-out.cc
+tests_victims_thrown_out_CXXFLAGS = $(AM_CXXFLAGS) -fnon-call-exceptions
 endif
 
 # --- transparency: tables of calls that must not differ under the shim ----------------------------

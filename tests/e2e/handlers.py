@@ -178,6 +178,23 @@ def _(case):
     assert deliveries == {"SIGALRM": 20, "SIGUSR1": 20, "SIGUSR2": 1}, deliveries
 
 
+@tap.test("handlers left in every way: what follows is innocent")
+def _(case):
+    case.victim("left-handlers")
+    finding = only_finding(case.json("report"), "unsafe-call-in-handler")
+    assert finding["count"] == 5, finding
+    check_stack(stack_of(finding), ["calloc", "jump_within", "<signal>", "main"])
+
+
+@tap.test("C++: an exception out of a handler")
+def _(case):
+    case.victim("thrown-out")
+    found = views.findings(case.json("report"))
+    counts = {stack_of(f)[0]: f["count"] for f in found}
+    assert counts.pop("malloc") == 10, counts
+    assert not set(counts) - {"pthread_once", "__cxa_atexit"}, counts
+
+
 @tap.test("optimised code: inlined frames, file and line, enum flags by name")
 def _(case):
     victim = case.victim("inlined")
