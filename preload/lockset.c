@@ -135,6 +135,8 @@ static void apply_grant(const struct lockset_change *change)
 	for_each_of(slot, after, record->resource, guard) {
 		struct seg_lock *old = lockset_record(slot);
 
+		if (slot == change->slot)
+			continue;
 		if (ends_polling(old, record) || is_outlived(old, record))
 			lockset_remove(slot);
 		else if (!is_hold_of(old, record->kind, record->ofd))
@@ -227,11 +229,24 @@ static void new_poll(const struct lockset_change *change)
 	lockset_insert(slot);
 }
 
+/* A thread that asks for ever other ranges and never comes back keeps its last few. */
+#define MAX_POLLS 8
+
 static void apply_refused(const struct lockset_change *change)
 {
+	uint32_t polls = 0, oldest = 0;
+	uint64_t oldest_ns = UINT64_MAX;
+
 	for_each_of(slot, after, change->resource, guard) {
 		struct seg_lock *record = lockset_record(slot);
 
+		if (record->state != SEG_LOCK_POLLING || record->thread != change->thread)
+			continue;
+		polls++;
+		if (record->last_try_ns < oldest_ns) {
+			oldest_ns = record->last_try_ns;
+			oldest = slot;
+		}
 		if (!is_same_poll(record, change))
 			continue;
 		segment_open_record(&record->seq);
@@ -242,6 +257,8 @@ static void apply_refused(const struct lockset_change *change)
 		segment_publish(&record->seq);
 		return;
 	}
+	if (polls >= MAX_POLLS)
+		lockset_remove(oldest);
 	new_poll(change);
 }
 

@@ -2,10 +2,11 @@
  * The set of locks that this process holds, waits for or polls: the records of SEG_LOCKS and
  * which of them belong to a resource. Only inside a bracket; async-signal-safe.
  *
- * Changes of the set are applied by whoever has its try-lock, for a few dozen instructions. Who
- * does not get it (another thread is at it, or this is a handler that interrupted the owner)
- * leaves the change in a short queue, which the owner empties before and after it lets go. So
- * nobody ever waits, and a change is lost only when the queue is full (counted).
+ * Changes of the set are applied by whoever has its try-lock, for a few dozen instructions. A
+ * handler that interrupted the owner leaves its change in a short queue, which the owner empties before
+ * and after it lets go. Another thread waits for an owner that has lost its processor, some 25 ms at most for
+ * all threads together; then it is taken for stuck, and changes are queued. One is lost only when the queue
+ * is full (counted).
  */
 #ifndef LOCKJAM_LOCKSET_H
 #define LOCKJAM_LOCKSET_H
@@ -75,6 +76,13 @@ bool lockset_has_polling(void);
 
 /* Marks all OFD and flock holds as shared with a child that is about to be forked. */
 void lockset_mark_shared(void);
+
+/*
+ * siglongjmp left the code that ran in the handler `frame` (NULL: in none), perhaps in the middle of
+ * a change. Not inside a bracket of that code.
+ */
+struct shim_frame;
+void lockset_abandon(const struct shim_frame *frame);
 
 /* A new segment: the set is empty. */
 void lockset_reset(void);

@@ -9,8 +9,10 @@
 static struct {
 	_Atomic uint64_t free; /* stack of free records: tag << 32 | slot */
 	_Atomic uint32_t posix, ofd, polling;
-	uint64_t head[RESOURCES + 1];     /* epoch << 32 | slot */
-	uint32_t next[SEGMENT_LOCKS + 1]; /* in a resource's list */
+	uint32_t generation; /* of the lists: what has another one is not there */
+	uint64_t head[RESOURCES + 1];       /* generation << 32 | slot */
+	uint32_t next[SEGMENT_LOCKS + 1];   /* in a resource's list */
+	uint32_t member[SEGMENT_LOCKS + 1]; /* the generation in which it is on a list */
 	_Atomic uint32_t next_free[SEGMENT_LOCKS + 1];
 } set;
 
@@ -78,7 +80,7 @@ uint32_t lockset_first(uint32_t resource)
 {
 	uint64_t value = resource <= RESOURCES ? set.head[resource] : 0;
 
-	return value >> 32 == (segment_epoch() & UINT32_MAX) ? (uint32_t)value : 0;
+	return value >> 32 == set.generation ? (uint32_t)value : 0;
 }
 
 uint32_t lockset_next(uint32_t slot)
@@ -88,7 +90,7 @@ uint32_t lockset_next(uint32_t slot)
 
 static void set_first(uint32_t resource, uint32_t slot)
 {
-	set.head[resource] = (segment_epoch() & UINT32_MAX) << 32 | slot;
+	set.head[resource] = (uint64_t)set.generation << 32 | slot;
 }
 
 void lockset_count(const struct seg_lock *record, int by)
@@ -105,6 +107,9 @@ void lockset_insert(uint32_t slot)
 {
 	const struct seg_lock *record = lockset_record(slot);
 
+	if (set.member[slot] == set.generation)
+		return;
+	set.member[slot] = set.generation;
 	set.next[slot] = lockset_first(record->resource);
 	set_first(record->resource, slot);
 	lockset_count(record, 1);
@@ -124,6 +129,7 @@ static void unlink_slot(uint32_t slot)
 			set.next[previous] = after;
 		else
 			set_first(record->resource, after);
+		set.member[slot] = 0;
 		lockset_count(record, -1);
 		return;
 	}
@@ -150,10 +156,30 @@ bool lockset_has_polling(void)
 	return atomic_load_explicit(&set.polling, memory_order_relaxed) != 0;
 }
 
-void lockset_list_reset(void)
+static void clear_lists(void)
 {
-	atomic_store(&set.free, 0);
+	set.generation++;
 	atomic_store(&set.posix, 0);
 	atomic_store(&set.ofd, 0);
 	atomic_store(&set.polling, 0);
+}
+
+void lockset_list_reset(void)
+{
+	atomic_store(&set.free, 0);
+	clear_lists();
+}
+
+void lockset_rebuild(void)
+{
+	const struct seg_header *header = segment_get();
+
+	clear_lists();
+	for (uint32_t slot = 1; slot <= header->tables[SEG_LOCKS].used; slot++) {
+		const struct seg_lock *record = lockset_record(slot);
+
+		if (!(record->seq & 1) && record->state != SEG_LOCK_FREE &&
+		    record->state != SEG_LOCK_WAITING && record->resource)
+			lockset_insert(slot);
+	}
 }

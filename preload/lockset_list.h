@@ -23,6 +23,8 @@ void lockset_remove(uint32_t slot);
 /* Keeps the counters of lockset_has_*() when a record in the set changes its state: by 1 or -1. */
 void lockset_count(const struct seg_lock *record, int by);
 void lockset_list_reset(void);
+/* Builds the lists again from the records, after a change that was left in the middle. */
+void lockset_rebuild(void);
 
 /* lockset.c: one change, under the try-lock. */
 void lockset_apply(const struct lockset_change *change);

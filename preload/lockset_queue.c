@@ -2,25 +2,111 @@
  * Who may change the set of locks: the try-lock, and the queue for those who do not get it. See
  * lockset.h.
  */
+#include <errno.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "preload/lockset_list.h"
 #include "preload/shim.h"
 #include "preload/sys.h"
 
-#define QUEUE_SLOTS 32
-#define SPIN_LIMIT 500
+#define QUEUE_SLOTS 128
+#define SPINS 200       /* while the owner runs */
+#define NAP_NS 50000    /* while it waits for a processor */
+#define PATIENCE 500    /* naps of all threads together for one change of one owner */
 
-enum queue_state { QUEUE_FREE, QUEUE_FILLING, QUEUE_READY };
+/*
+ * A bounded queue of many writers and one reader, who has the try-lock (after D. Vyukov): a slot
+ * is free for ticket t when its turn is t, and filled when it is t + 1.
+ */
+struct queue_slot {
+	_Atomic uint64_t turn;
+	struct lockset_change change;
+};
 
 static struct {
-	_Atomic int32_t owner;          /* tid, 0 free */
-	_Atomic uint64_t posted, taken; /* tickets of the queue */
-	struct {
-		_Atomic uint32_t state;
-		struct lockset_change change;
-	} queue[QUEUE_SLOTS];
+	_Atomic uint64_t owner;   /* changes made << 32 | tid; tid 0: free */
+	_Atomic uint64_t awaited; /* the value of owner that is waited for */
+	_Atomic uint32_t naps;    /* for it, so far */
+	_Atomic uint64_t posted, taken;
+	struct queue_slot queue[QUEUE_SLOTS];
 } set;
+
+/* --- the try-lock ------------------------------------------------------------------------------ */
+
+/*
+ * The frame is noted first, so that a handler that interrupts us right after the exchange finds it.
+ * One that interrupts us before it changes the count, and our exchange fails.
+ */
+static bool take(uint64_t free)
+{
+	uint64_t mine = ((free >> 32) + 1) << 32 | (uint32_t)shim_self.tid;
+
+	shim_self.lockset_frame = shim_self.frame;
+	atomic_signal_fence(memory_order_seq_cst);
+	return atomic_compare_exchange_strong(&set.owner, &free, mine);
+}
+
+/* Whoever had it left in the middle of a change: the lists may be in any state. */
+static bool take_over(void)
+{
+	shim_self.lockset_frame = shim_self.frame;
+	lockset_rebuild();
+	return true;
+}
+
+/* Its thread ended there, by pthread_cancel or by a jump out of its start function. */
+static bool is_dead(uint64_t owner)
+{
+	return sys3(SYS_tgkill, sys_getpid(), (int32_t)owner, 0) == -ESRCH;
+}
+
+/*
+ * A nap for another thread that has lost the processor in the middle of a change. False when its
+ * share of them is used up: it is stuck there (a handler that never returns), or dead.
+ */
+static bool nap(uint64_t owner)
+{
+	const struct timespec time = { 0, NAP_NS };
+
+	if (atomic_exchange(&set.awaited, owner) != owner)
+		atomic_store(&set.naps, 0);
+	if (atomic_load(&set.naps) >= PATIENCE)
+		return false;
+	atomic_fetch_add(&set.naps, 1);
+	sys2(SYS_nanosleep, &time, NULL);
+	return true;
+}
+
+/*
+ * If the owner is our own thread, it is the code that this handler interrupted; but if no handler
+ * has begun since, that code was left by siglongjmp.
+ */
+static bool try_lock(void)
+{
+	uint64_t owner;
+
+	for (int i = 0;; i++) {
+		owner = atomic_load(&set.owner);
+		if (!(uint32_t)owner) {
+			if (take(owner))
+				return true;
+		} else if ((int32_t)owner == shim_self.tid) {
+			return shim_self.lockset_frame == shim_self.frame && take_over();
+		} else if (i < SPINS) {
+			arch_pause();
+		} else if (!nap(owner)) {
+			return is_dead(owner) && take(owner) && take_over();
+		}
+	}
+}
+
+static void unlock(void)
+{
+	atomic_store(&set.owner, atomic_load(&set.owner) >> 32 << 32);
+}
+
+/* --- the queue --------------------------------------------------------------------------------- */
 
 static void count_lost(void)
 {
@@ -30,62 +116,41 @@ static void count_lost(void)
 	segment_limit(SEG_LIMIT_BUSY);
 }
 
-/*
- * Ours already while no handler is active: siglongjmp left a handler that had interrupted us in
- * the middle of a change. Nobody else will ever let go.
- */
-static bool try_lock(void)
-{
-	for (int i = 0; i < SPIN_LIMIT; i++) {
-		int32_t owner = 0;
-
-		if (atomic_compare_exchange_strong(&set.owner, &owner, shim_self.tid))
-			return true;
-		if (owner == shim_self.tid)
-			return shim_self.frame == NULL;
-		arch_pause();
-	}
-	return false;
-}
-
 static void post(const struct lockset_change *change)
 {
-	uint64_t ticket = atomic_fetch_add(&set.posted, 1);
-	uint32_t free = QUEUE_FREE;
+	uint64_t ticket = atomic_load(&set.posted);
+	struct queue_slot *slot;
 
-	if (!atomic_compare_exchange_strong(&set.queue[ticket % QUEUE_SLOTS].state, &free,
-					    QUEUE_FILLING)) {
-		count_lost();
-		return;
-	}
-	set.queue[ticket % QUEUE_SLOTS].change = *change;
-	set.queue[ticket % QUEUE_SLOTS].change.undo = NULL;
-	atomic_store(&set.queue[ticket % QUEUE_SLOTS].state, QUEUE_READY);
+	do {
+		slot = &set.queue[ticket % QUEUE_SLOTS];
+		if (atomic_load(&slot->turn) < ticket) {
+			count_lost();
+			return;
+		}
+	} while (!atomic_compare_exchange_weak(&set.posted, &ticket, ticket + 1));
+	slot->change = *change;
+	slot->change.undo = NULL;
+	atomic_store(&slot->turn, ticket + 1);
 }
 
 static bool has_posted(void)
 {
 	uint64_t taken = atomic_load(&set.taken);
 
-	return atomic_load(&set.posted) > taken &&
-	       atomic_load(&set.queue[taken % QUEUE_SLOTS].state) != QUEUE_FILLING;
+	return atomic_load(&set.queue[taken % QUEUE_SLOTS].turn) == taken + 1;
 }
 
-/* In the order of the tickets; one that found its slot taken was counted as lost. */
+/* In order. One that is just being written is left to its writer, who will try the lock. */
 static void drain(void)
 {
 	while (has_posted()) {
 		uint64_t taken = atomic_load(&set.taken);
+		struct queue_slot *slot = &set.queue[taken % QUEUE_SLOTS];
+		struct lockset_change change = slot->change;
 
-		if (atomic_load(&set.queue[taken % QUEUE_SLOTS].state) == QUEUE_READY) {
-			struct lockset_change change = set.queue[taken % QUEUE_SLOTS].change;
-
-			atomic_store(&set.queue[taken % QUEUE_SLOTS].state, QUEUE_FREE);
-			atomic_store(&set.taken, taken + 1);
-			lockset_apply(&change);
-		} else {
-			atomic_store(&set.taken, taken + 1);
-		}
+		atomic_store(&set.taken, taken + 1);
+		atomic_store(&slot->turn, taken + QUEUE_SLOTS);
+		lockset_apply(&change);
 	}
 }
 
@@ -93,9 +158,11 @@ static void let_go(void)
 {
 	do {
 		drain();
-		atomic_store(&set.owner, 0);
+		unlock();
 	} while (shim_unlikely(has_posted()) && try_lock());
 }
+
+/* --- what the others call ----------------------------------------------------------------------- */
 
 void lockset_submit(const struct lockset_change *change)
 {
@@ -107,6 +174,13 @@ void lockset_submit(const struct lockset_change *change)
 	}
 	post(change);
 	if (try_lock())
+		let_go();
+}
+
+void lockset_abandon(const struct shim_frame *frame)
+{
+	if ((int32_t)atomic_load(&set.owner) == shim_self.tid &&
+	    shim_self.lockset_frame == frame && take_over())
 		let_go();
 }
 
@@ -133,8 +207,9 @@ void lockset_reset(void)
 {
 	lockset_list_reset();
 	atomic_store(&set.owner, 0);
+	atomic_store(&set.awaited, 0);
 	atomic_store(&set.posted, 0);
 	atomic_store(&set.taken, 0);
 	for (int i = 0; i < QUEUE_SLOTS; i++)
-		atomic_store(&set.queue[i].state, QUEUE_FREE);
+		atomic_store(&set.queue[i].turn, i);
 }

@@ -34,6 +34,7 @@ struct shim_self {
 	int32_t tid;
 	uint32_t depth;           /* > 0: inside the shim's own code; see shim_begin() */
 	uint32_t in_vfork;        /* 1 in a vfork child, which shares our memory and records nothing */
+	struct shim_frame *lockset_frame; /* lockset_queue.c: where this thread last had the try-lock */
 	void *inheritance;        /* inherit.h: between the fork's two sides, what the child shares */
 	uint64_t stack_low, stack_high; /* unwind.c: a part of the stack that is known to be there */
 };

@@ -10,6 +10,7 @@
 #include <ucontext.h>
 
 #include "preload/finding.h"
+#include "preload/lockset.h"
 #include "preload/signal.h"
 #include "preload/sys.h"
 
@@ -112,6 +113,7 @@ static void abandon(struct shim_frame *frame)
 
 	shim_self.depth -= frame->depth - (outer ? outer->depth : 0);
 	release(frame);
+	lockset_abandon(outer);
 }
 
 static bool prune(uintptr_t sp)
