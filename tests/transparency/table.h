@@ -78,20 +78,34 @@ static inline void table_pause(void)
 	nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
-/* Waits until the thread is blocked in the system call: the kernel has no event for it. */
+/* Into text, without libc's wrappers, which are what is tested. */
+static inline bool table_read_proc(char *text, size_t size, pid_t pid, pid_t tid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)pid, (int)tid, name);
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+	syscall(SYS_close, fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/*
+ * Waits until the thread sleeps in the system call (state S: in D it is still on its way to the
+ * lock's queue). The kernel has no event for that.
+ */
 static inline void table_await_blocked(pid_t pid, pid_t tid, long number)
 {
-	char path[64], text[32];
+	char text[1024];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
 	for (;; table_pause()) {
-		int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-		syscall(SYS_close, fd);
-		if (n <= 0)
+		if (!table_read_proc(text, sizeof(text), pid, tid, "syscall") || text[0] < '0' ||
+		    text[0] > '9' || strtol(text, NULL, 10) != number ||
+		    !table_read_proc(text, sizeof(text), pid, tid, "stat"))
 			continue;
-		text[n] = '\0';
-		if (text[0] >= '0' && text[0] <= '9' && strtol(text, NULL, 10) == number)
+		const char *name_end = strrchr(text, ')');
+		if (name_end && name_end[1] == ' ' && name_end[2] == 'S')
 			return;
 	}
 }

@@ -42,7 +42,7 @@ static void *watch(void *unused)
 
 	/* Twice the same: the arena's lock is never held for as long as the pause between. */
 	for (int seen = 0; seen < 2; victim_pause())
-		seen = is_in_handler && victim_syscall(main_thread, main_thread) == SYS_futex
+		seen = is_in_handler && victim_is_blocked(main_thread, SYS_futex)
 			       ? seen + 1
 			       : 0;
 	victim_ready();

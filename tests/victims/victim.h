@@ -92,26 +92,40 @@ static inline int victim_open(const char *path)
 	return fd;
 }
 
-/* The number of the system call that a thread is blocked in, -1 while it runs. */
-static inline long victim_syscall(pid_t pid, pid_t tid)
+static inline ssize_t victim_read_proc(char *text, size_t size, pid_t pid, const char *name)
 {
-	char path[64], text[64];
+	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", (int)pid, (int)tid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)pid, (int)pid, name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	ssize_t n = read(fd, text, sizeof(text) - 1);
+	ssize_t n = read(fd, text, size - 1);
 	close(fd);
-	if (n <= 0 || text[0] < '0' || text[0] > '9')
-		return -1;
-	text[n] = '\0';
-	return strtol(text, NULL, 10);
+	text[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+/*
+ * Whether a process sleeps in this system call. Its state must be S: on its way to the lock it may
+ * sleep in D, while somebody reads /proc/locks, and is in no queue yet.
+ */
+static inline bool victim_is_blocked(pid_t pid, long syscall_number)
+{
+	char text[1024];
+
+	if (victim_read_proc(text, sizeof(text), pid, "syscall") <= 0 || text[0] < '0' ||
+	    text[0] > '9' || strtol(text, NULL, 10) != syscall_number)
+		return false;
+	if (victim_read_proc(text, sizeof(text), pid, "stat") <= 0)
+		return false;
+	const char *name_end = strrchr(text, ')');
+	return name_end && name_end[1] == ' ' && name_end[2] == 'S';
 }
 
 static inline void victim_await_blocked(pid_t pid, long syscall_number)
 {
-	while (victim_syscall(pid, pid) != syscall_number)
+	while (!victim_is_blocked(pid, syscall_number))
 		victim_pause();
 }
 
