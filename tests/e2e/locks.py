@@ -12,13 +12,10 @@ KINDS = {"posix": "posix", "lockf": "posix", "ofd": "ofd", "flock": "flock"}
 LONG = {"POSIX": "posix", "OFDLCK": "ofd", "FLOCK": "flock"}
 
 
-def kernel_holders(directory):
-    """As views.holders(), from /proc/locks, for the files of a directory; pids as it has them."""
-    files = {(e.stat().st_dev, e.stat().st_ino) for e in os.scandir(directory)}
+def kernel_holders(pid):
+    """As views.holders(), from the kernel's word on a process's descriptors."""
     return sorted((lock.pid, LONG[lock.kind], lock.mode.lower(), lock.start,
-                   -1 if lock.end is None else lock.end)
-                  for lock in proc.locks()
-                  if (lock.dev, lock.ino) in files and not lock.depth and lock.kind in LONG)
+                   -1 if lock.end is None else lock.end) for lock in proc.held_locks(pid))
 
 
 def whole(pid, kind, mode="write"):
@@ -100,7 +97,7 @@ def _(case):
     victim = case.victim("ranges-posix")
     view = case.json("graph")
     found = views.holders(view)
-    kernel = kernel_holders(case.dir)
+    kernel = kernel_holders(victim.pid)
     assert len(kernel) == 8, kernel
     assert found == kernel, f"{found}\nkernel {kernel}"
     victim.kill_all()
