@@ -1,10 +1,10 @@
 /*
  * Prints the frames of a thread with their arguments, one per line: "FUNCTION (ARGUMENTS)".
  *
- *	frames PID [TID]
+ *	frames PID		stops the process (ptrace) and takes all its registers, unlike
+ *lockjam frames PID running	looks as lockjam does, without stopping it
  *
- * For tests only: unlike lockjam it stops the thread (ptrace) and takes all its registers, so that
- * what it prints can be compared with a debugger's view of the same moment.
+ * For tests, which compare what it prints with a debugger's view of the same moment.
  */
 #include "config.h"
 
@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 
 #include "collector/argument_stack.h"
+#include "collector/stack_live.h"
 
 #define FRAMES_MAX 200
 
@@ -87,6 +88,20 @@ static void print_frame(const struct argument_stack *s, uint32_t frame)
 	}
 }
 
+static int look(const struct target *target, bool is_running, struct stack_live **live,
+		struct unwind_start *start)
+{
+	const char *reason;
+	int error;
+
+	if (!is_running)
+		return stop(target->pid, start);
+	error = stack_live_look(target->proc, target->pid, target->pid, live, &reason);
+	if (!error)
+		stack_live_start(*live, start);
+	return error;
+}
+
 int main(int argc, char **argv)
 {
 	struct target target = {.proc = proc_new("/"), .pid = argc > 1 ? atoi(argv[1]) : 0};
@@ -95,7 +110,8 @@ int main(int argc, char **argv)
 	struct model *m = model_new();
 	struct unwind_frames frames;
 	struct modules modules;
-	int error = stop(argc > 2 ? atoi(argv[2]) : target.pid, &start);
+	struct stack_live *live = NULL;
+	int error = look(&target, argc > 2, &live, &start);
 
 	if (error || !images || !m ||
 	    modules_load(&modules, images, target.proc, NULL, target.pid)) {
@@ -123,6 +139,8 @@ int main(int argc, char **argv)
 	modules_done(&modules);
 	images_free(images);
 	model_free(m);
+	if (live)
+		stack_live_free(live);
 	proc_free(target.proc);
 	return 0;
 }
