@@ -71,10 +71,12 @@ void process_name_read(const struct proc *proc, pid_t pid, struct process_name *
 	/* Only what shows the name is read: there may be thousands. */
 	if (!proc_readlink(proc, exe, sizeof(exe), "%d/exe", pid))
 		name->exe = strdup(exe);
-	else if (proc_read_stat(proc, pid, &st) || st.state == 'Z' || st.state == 'X')
-		name->is_gone = true;
-	else
+	else if (!proc_read_stat(proc, pid, &st) && st.state != 'Z' && st.state != 'X')
 		memcpy(name->comm, st.comm, sizeof(name->comm));
+	else if (proc_is_hidden(proc, pid))
+		name->is_hidden = true;
+	else
+		name->is_gone = true;
 }
 
 static void set_name(struct gather *g, uint32_t process, struct process_name *name)
@@ -85,7 +87,9 @@ static void set_name(struct gather *g, uint32_t process, struct process_name *na
 	if (name->exe)
 		p->exe = p->name = strip_deleted(g->m, name->exe, &is_deleted);
 	else
-		p->name = model_stringf(g->m, "[%s]", name->comm);
+		p->name = model_stringf(g->m, "[%s]", name->is_hidden ? "hidden" : name->comm);
+	if (name->is_hidden)
+		model_note(g->m, "/proc hides processes of other users (run as root)");
 	free(name->exe);
 	name->exe = NULL;
 }

@@ -23,6 +23,7 @@ collector_libcollector_a_SOURCES = \
 	collector/model.c \
 	collector/owners.c \
 	collector/owners.h \
+	collector/owners_confirm.c \
 	collector/proc.c \
 	collector/segment_load.c \
 	collector/segment_memfd.c \

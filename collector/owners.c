@@ -13,12 +13,10 @@
 #include <sys/syscall.h>
 
 #include "collector/crew.h"
-#include "collector/graph.h"
 #include "collector/held.h"
 #include "collector/merge.h"
 
-#define CONFIRM_MAX 1000 /* records that /proc/locks did not confirm, asked about one by one */
-#define SCAN_MAX 20000   /* processes looked through for the owners of open file descriptions */
+#define SCAN_MAX 20000 /* processes looked through for the owners of open file descriptions */
 
 struct search {
 	struct gather *g;
@@ -50,8 +48,7 @@ static void read_path(struct search *s, uint32_t resource, pid_t pid, int fd)
 		gather_path(s->g, resource, path);
 }
 
-/* --- the path of a file whose holder
- * is known ---------------------------------------------------- */
+/* --- the path of a file whose holder is known ------------------------------------------------- */
 
 struct path_use {
 	struct search *s;
@@ -107,8 +104,7 @@ static void find_path(struct search *s, struct kernel_lock *e)
 		s->is_pathless = true;
 }
 
-/* --- owners of open file descriptions: in
- * all processes ------------------------------------------ */
+/* --- owners of open file descriptions: in all processes --------------------------------------- */
 
 static bool use_owner(pid_t pid, int fd, const struct kernel_lock *held, void *data)
 {
@@ -131,7 +127,7 @@ static bool use_owner(pid_t pid, int fd, const struct kernel_lock *held, void *d
 	return s->found == s->count;
 }
 
-static bool is_lock_call(const struct proc_syscall *sc, enum lock_kind kind)
+bool owners_is_lock_call(const struct proc_syscall *sc, enum lock_kind kind)
 {
 	if (sc->is_running)
 		return false;
@@ -146,7 +142,7 @@ static void use_waiting_thread(struct search *s, pid_t pid, pid_t tid)
 {
 	struct proc_syscall sc;
 
-	if (proc_read_syscall(s->proc, pid, tid, &sc) || !is_lock_call(&sc, LOCK_OFD))
+	if (proc_read_syscall(s->proc, pid, tid, &sc) || !owners_is_lock_call(&sc, LOCK_OFD))
 		return;
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct kernel_lock *e = &s->k->items[s->wanted[i]];
@@ -194,8 +190,7 @@ static void scan_processes(struct search *s)
 		free(pids);
 }
 
-/* --- names and paths of many, read ahead by several threads
- * --------------------------------------- */
+/* --- names and paths of many, read ahead by several threads ----------------------------------- */
 
 struct lookup {
 	struct kernel_lock *e;
@@ -373,76 +368,4 @@ void owners_find(struct gather *g, struct kernel_locks *k)
 		scan_processes(&s);
 	note_unowned(&s);
 	free(s.wanted);
-}
-
-/* --- what
- * /proc/locks skipped -------------------------------------------------------------------- */
-
-struct confirmation {
-	const struct model_lock *l;
-	uint64_t ino;
-	bool is_held;
-};
-
-static bool confirm(pid_t pid, int fd, const struct kernel_lock *held, void *data)
-{
-	struct confirmation *c = data;
-
-	(void)pid;
-	(void)fd;
-	c->is_held = held->kind == c->l->kind && held->mode == c->l->mode && held->ino == c->ino &&
-		     held->start == c->l->start && held->end == c->l->end;
-	return c->is_held;
-}
-
-static bool is_held(const struct gather *g, const struct model_lock *l)
-{
-	struct confirmation c = {.l = l, .ino = g->m->resources.items[l->resource].ino};
-	pid_t pid = g->m->processes.items[l->process].pid;
-
-	if (!held_by_fd(g->proc, pid, l->fd, confirm, &c) && l->kind != LOCK_POSIX)
-		held_by_process(g->proc, pid, confirm, &c); /* through a duplicate */
-	return c.is_held;
-}
-
-static bool is_waiting(const struct gather *g, const struct model_lock *l)
-{
-	struct proc_syscall sc;
-
-	return l->thread != MODEL_NONE &&
-	       !proc_read_syscall(g->proc, g->m->processes.items[l->process].pid,
-				  g->m->threads.items[l->thread].tid, &sc) &&
-	       is_lock_call(&sc, l->kind) && (int)sc.args[0] == l->fd;
-}
-
-/* A hold that was seen meanwhile, or another process's share of it: the later reading
- * is no proof. */
-static bool has_rival(const struct gather *g, uint32_t lock)
-{
-	const struct model_lock *locks = g->m->locks.items, *l = &locks[lock];
-
-	for (uint32_t i = 0; i < g->m->locks.count; i++)
-		if (locks[i].resource == l->resource && i != lock && locks[i].state == LOCK_HELD &&
-		    locks[i].evidence == EVIDENCE_OBSERVED &&
-		    (graph_conflicts(g->m, i, lock) || (l->ofd && l->ofd == locks[i].ofd)))
-			return true;
-	return false;
-}
-
-void owners_confirm(struct gather *g)
-{
-	struct model *m = g->m;
-	uint32_t asked = 0;
-
-	for (uint32_t i = 0; i < m->locks.count && asked < CONFIRM_MAX; i++) {
-		struct model_lock *l = &m->locks.items[i];
-
-		if (l->evidence != EVIDENCE_STALE || l->state == LOCK_POLLING ||
-		    l->process == MODEL_NONE ||
-		    m->processes.items[l->process].state != PROCESS_LIVE)
-			continue;
-		asked++;
-		if (l->state == LOCK_HELD ? is_held(g, l) && !has_rival(g, i) : is_waiting(g, l))
-			l->evidence = EVIDENCE_OBSERVED;
-	}
 }

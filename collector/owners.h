@@ -29,4 +29,8 @@ void owners_find_among_recorded(struct gather *g, struct kernel_locks *k);
  */
 void owners_confirm(struct gather *g);
 
+/* Whether a thread sits in a blocking request for a lock of this kind; args[0]
+ * is the descriptor. */
+bool owners_is_lock_call(const struct proc_syscall *sc, enum lock_kind kind);
+
 #endif

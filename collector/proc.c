@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -164,6 +165,24 @@ int proc_readlink(const struct proc *p, char *text, size_t size, const char *for
 		return -errno;
 	text[got] = 0;
 	return 0;
+}
+
+bool proc_has(const struct proc *p, const char *format, ...)
+{
+	char path[PATH_SIZE];
+	va_list arguments;
+
+	va_start(arguments, format);
+	int length = vsnprintf(path, sizeof(path), format, arguments);
+	va_end(arguments);
+	return length > 0 && length < PATH_SIZE && p->fd >= 0 && !faccessat(p->fd, path, F_OK, 0);
+}
+
+bool proc_is_hidden(const struct proc *p, pid_t pid)
+{
+	if (p->is_recorded || proc_has(p, "%d", pid))
+		return false;
+	return !kill(pid, 0) || errno == EPERM;
 }
 
 static int compare_ids(const void *a, const void *b)

@@ -33,6 +33,12 @@ int proc_readlink(const struct proc *p, char *text, size_t size, const char *for
 int proc_open_file(const struct proc *p, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Whether <root>/proc/<format...> is there. */
+bool proc_has(const struct proc *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Whether a process of this pid exists though <root>/proc does not show it (hidepid). */
+bool proc_is_hidden(const struct proc *p, pid_t pid);
+
 /* Numeric names in <root>/proc/<path>, ascending ("" for the processes, "%d/task", "%d/fd").
  * *ids is malloc'ed. The count, or negative errno. */
 ssize_t proc_list(const struct proc *p, int **ids, const char *format, ...)

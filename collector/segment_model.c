@@ -62,6 +62,11 @@ static uint32_t import_stack(struct importer *im, uint32_t index)
 static void import_thread(struct importer *im, uint32_t index, const void *record)
 {
 	const struct seg_thread *r = record;
+
+	/* Threads end without a record. One that is gone holds nobody up, and must not count. */
+	if (im->state == PROCESS_LIVE && segment_count(im->s, SEG_THREADS) > 1 &&
+	    !proc_has(im->g->proc, "%d/task/%d", segment_header(im->s)->pid, r->tid))
+		return;
 	uint32_t i = model_add_thread(im->m);
 
 	if (i == MODEL_NONE)

@@ -59,7 +59,7 @@ void segment_notes_add(struct gather *g, const struct segment *s, uint32_t proce
 			   h->pid, segment_torn(s));
 }
 
-/* --- events ---------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 struct story {
 	struct gather *g;

@@ -54,7 +54,7 @@ static inline bool gather_is_saved(const struct gather *g)
 int collect_fail(struct collect_error *error, int code, const char *object, const char *cause,
 		 const char *advice);
 
-/* --- gather.c -------------------------------------------------------------------------------- */
+/* --- gather.c --------------------------------------------------------------------------------- */
 
 /* Frees its own, the core with it; not the model, not the segments. */
 void gather_done(struct gather *g);
@@ -75,19 +75,20 @@ struct process_name {
 	char *exe; /* malloc'ed, NULL: not to be seen */
 	char comm[64];
 	bool is_gone;
+	bool is_hidden; /* it exists, but /proc does not show it (hidepid) */
 };
 void process_name_read(const struct proc *proc, pid_t pid, struct process_name *name);
 /* Adds the process (MODEL_NONE if it is gone); frees what `name` holds. */
 uint32_t gather_named_process(struct gather *g, pid_t pid, struct process_name *name);
 void gather_name(struct gather *g, uint32_t process); /* names a process that is known */
 
-/* --- session.c ------------------------------------------------------------------------------- */
+/* --- session.c -------------------------------------------------------------------------------- */
 
 bool session_is_marked(const char *path);
 /* All directories where sessions may be, sorted; each and the array malloc'ed. Their number. */
 ssize_t session_list(char ***paths);
 
-/* --- source_segments.c ----------------------------------------------------------------------- */
+/* --- source_segments.c ------------------------------------------------------------------------ */
 
 /* Whether the process for which a segment is named runs now (by the name alone). */
 bool segment_name_is_running(const struct proc *proc, const char *name);
@@ -116,8 +117,7 @@ struct segment_origin {
 uint32_t segment_model_add(struct gather *g, struct segment *s,
 			   const struct segment_origin *origin);
 
-/* --- segment_story.c: what a segment tells about itself and its
- * last moments ------------------- */
+/* --- segment_story.c: what a segment tells about itself and its last moments ------------------ */
 
 /* The ring's events as readable lines into model.events, in the order of the ring. */
 void segment_events_add(struct gather *g, const struct segment *s, uint32_t process);
