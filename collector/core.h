@@ -103,12 +103,12 @@ void core_signal_text(const struct core *core, char *text, size_t size);
 /* The path of the program: of the mapping that holds its program headers, else its name; or "". */
 const char *core_exe(const struct core *core);
 
-/* --- core_note.c ----------------------------------------------------------------------------- */
+/* --- core_note.c ------------------------------------------------------------------------------ */
 
 /* The notes in [offset, offset + size) of the file. 0, -ENOMEM, or read's error. */
 int core_read_notes(struct core *core, uint64_t offset, uint64_t size);
 
-/* --- core_unpack.c --------------------------------------------------------------------------- */
+/* --- core_unpack.c ---------------------------------------------------------------------------- */
 
 /*
  * If the file behind *fd is compressed, *fd becomes an unlinked temporary file with its content

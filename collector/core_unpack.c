@@ -93,8 +93,7 @@ static bool push(struct unpacking *u, size_t size)
 	return !u->error;
 }
 
-/* --- decoders ----------------------------------------------------------------------------------
- */
+/* --- decoders --------------------------------------------------------------------------------- */
 
 #ifdef HAVE_ZSTD
 static void unpack_zstd(struct unpacking *u)
@@ -187,8 +186,7 @@ static void unpack_xz(struct unpacking *u)
 }
 #endif
 
-/* --- which one ---------------------------------------------------------------------------------
- */
+/* --- which one -------------------------------------------------------------------------------- */
 
 static const struct format {
 	const char *name, *program; /* that unpacks it by hand */

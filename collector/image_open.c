@@ -47,7 +47,8 @@ static int open_regular(const char *path)
 
 	if (fd < 0)
 		return -errno;
-	int error = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	/* Reading some of the kernel's own files has effects, too, or never ends: their size is 0. */
+	int error = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) && st.st_size ? 0 : -EINVAL;
 	int opened = -1;
 
 	if (!error) {

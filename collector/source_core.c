@@ -21,8 +21,7 @@
 #define SEGMENT_BYTES_MAX ((uint64_t)64 << 20)
 #define SEGMENTS_MAX 16 /* a forked child may still have its parents' mapped */
 
-/* --- the record in the core --------------------------------------------------------------------
- */
+/* --- the record in the core ------------------------------------------------------------------- */
 
 /* The mapping's bytes, if a segment begins there; NULL if not. */
 static void *copy_segment(struct core *core, const struct core_load *load, size_t *size)
@@ -41,7 +40,7 @@ static void *copy_segment(struct core *core, const struct core_load *load, size_
 	return data && core_read(core, load->start, data, *size) ? data : NULL;
 }
 
-/* Of several images of one process the last is it. */
+/* A child has its parents' records mapped, too. Of several images of one process the last is it. */
 static struct segment *choose(const struct core *core, struct segment *a, struct segment *b)
 {
 	const struct seg_header *h = segment_header(b);
@@ -59,7 +58,7 @@ static struct segment *find_in_core(struct gather *g)
 	struct core *core = g->core;
 	struct segment *found = NULL, *s;
 	char cause[256];
-	int looked_at = 0;
+	int looked_at = 0, other = 0;
 
 	for (uint32_t i = 0; i < core->load_count && looked_at < SEGMENTS_MAX; i++) {
 		size_t size;
@@ -73,14 +72,19 @@ static struct segment *find_in_core(struct gather *g)
 		if (r)
 			model_note(g->m, "%s: a record in the core was not read: %s", core->path,
 				   cause);
-		else
-			found = choose(core, found, s);
+		else if ((found = choose(core, found, s)) != s)
+			other++;
 	}
+	if (other && !found)
+		model_note(g->m,
+			   "%s: holds records, but none of process %d: that process recorded "
+			   "nothing, or "
+			   "the core has its number of another pid namespace",
+			   core->path, (int)core->pid);
 	return found;
 }
 
-/* --- the record in its file --------------------------------------------------------------------
- */
+/* --- the record in its file ------------------------------------------------------------------- */
 
 static bool is_segment_name(const char *path)
 {
@@ -140,8 +144,7 @@ static struct segment *find_in_file(struct gather *g, const char **found_path)
 	return found;
 }
 
-/* --- the model ---------------------------------------------------------------------------------
- */
+/* --- the model -------------------------------------------------------------------------------- */
 
 static uint32_t add_unrecorded(struct gather *g)
 {

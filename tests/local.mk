@@ -19,6 +19,7 @@ endif
 tests_unit_unit_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_unit_LDADD = cli/libcli.a collector/libcollector.a $(UNIT_LIBS)
 tests_unit_unit_SOURCES = \
+	tests/unit/core.c \
 	tests/unit/graph.c \
 	tests/unit/kernel_locks.c \
 	tests/unit/analysis.c \
