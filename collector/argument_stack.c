@@ -10,10 +10,12 @@
 static bool read_memory(void *context, uint64_t address, void *data, size_t size)
 {
 	const struct argument_stack *s = context;
+	const struct unwind_start *start = s->start;
 	struct module *module;
 	struct image *image;
 
-	if (s->start->read(s->start->context, address, data, size))
+	if ((start->read_data ? start->read_data : start->read)(start->context, address, data,
+								size))
 		return true;
 	module = modules_find(s->modules, address);
 	image = module ? modules_image(s->modules, module) : NULL;

@@ -1,19 +1,18 @@
 /* See argument_value.h: every class of scalars, one function each. */
+#include "config.h"
+
 #include "collector/argument_value.h"
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-#ifdef HAVE_DEMANGLE
-#include <libiberty/demangle.h>
-#endif
-#include <ctype.h>
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef HAVE_DEMANGLE
+#include <libiberty/demangle.h>
+#endif
 
 void text_append(struct argument_text *t, const char *format, ...)
 {

@@ -22,7 +22,7 @@ struct stack_live {
 	struct moment moment;
 	char *copy; /* from sp up */
 	size_t length;
-	bool has_read_beyond;
+	bool has_read_beyond, has_read_data_beyond;
 };
 
 static unsigned long long count_switches(const struct proc *proc, pid_t pid, pid_t tid)
@@ -140,23 +140,45 @@ void stack_live_free(struct stack_live *live)
 	free(live);
 }
 
+static bool read_copy(const struct stack_live *live, uint64_t address, void *data, size_t size)
+{
+	uint64_t from = live->moment.syscall.sp;
+
+	if (address < from || address - from > live->length ||
+	    size > live->length - (address - from))
+		return false;
+	memcpy(data, live->copy + (address - from), size);
+	return true;
+}
+
+static bool read_process(const struct stack_live *live, uint64_t address, void *data, size_t size)
+{
+	return proc_read_memory(live->proc, live->pid, address, data, size) == (ssize_t)size;
+}
+
 static bool read_stack(void *context, uint64_t address, void *data, size_t size)
 {
 	struct stack_live *live = context;
-	uint64_t from = live->moment.syscall.sp;
 
-	if (address >= from && address - from <= live->length &&
-	    size <= live->length - (address - from)) {
-		memcpy(data, live->copy + (address - from), size);
+	if (read_copy(live, address, data, size))
 		return true;
-	}
 	live->has_read_beyond = true;
-	return proc_read_memory(live->proc, live->pid, address, data, size) == (ssize_t)size;
+	return read_process(live, address, data, size);
+}
+
+static bool read_data(void *context, uint64_t address, void *data, size_t size)
+{
+	struct stack_live *live = context;
+
+	if (read_copy(live, address, data, size))
+		return true;
+	live->has_read_data_beyond = true;
+	return read_process(live, address, data, size);
 }
 
 void stack_live_start(struct stack_live *live, struct unwind_start *start)
 {
-	*start = (struct unwind_start){.read = read_stack, .context = live};
+	*start = (struct unwind_start){.read = read_stack, .read_data = read_data, .context = live};
 	start->regs[ARCH_SP] = live->moment.syscall.sp;
 	start->regs[ARCH_PC] = live->moment.syscall.pc;
 	start->known = UINT64_C(1) << ARCH_SP | UINT64_C(1) << ARCH_PC;
@@ -168,10 +190,19 @@ void stack_live_start(struct stack_live *live, struct unwind_start *start)
 	}
 }
 
-bool stack_live_has_stayed(const struct stack_live *live)
+static bool has_not_run(const struct stack_live *live)
 {
 	struct moment now;
 
-	return !live->has_read_beyond ||
-	       (!take_moment(live, &now) && is_same_moment(&live->moment, &now));
+	return !take_moment(live, &now) && is_same_moment(&live->moment, &now);
+}
+
+bool stack_live_has_stayed(const struct stack_live *live)
+{
+	return !live->has_read_beyond || has_not_run(live);
+}
+
+bool stack_live_has_kept_data(const struct stack_live *live)
+{
+	return !live->has_read_data_beyond || has_not_run(live);
 }

@@ -22,7 +22,9 @@ void stack_live_free(struct stack_live *live);
 
 /* What to unwind from; `live` must outlive it. Reads beyond the copy go to the process. */
 void stack_live_start(struct stack_live *live, struct unwind_start *start);
-/* No memory but the copy was used, or the thread still has not run. */
+/* No memory but the copy was used for the frames, or the thread still has not run. */
 bool stack_live_has_stayed(const struct stack_live *live);
+/* The same of what arguments point to. */
+bool stack_live_has_kept_data(const struct stack_live *live);
 
 #endif

@@ -113,6 +113,9 @@ int stack_resolve_thread(struct stacks *s, uint32_t stack)
 	if (!error && !stack_live_has_stayed(live))
 		s->m->stacks.items[stack].stopped = "the thread went on while it was looked at: "
 						    "outer frames may be wrong";
+	else if (!error && !stack_live_has_kept_data(live))
+		model_note(s->m, "a thread went on while it was looked at: what arguments in its "
+				 "backtrace point to may be of a later moment");
 	stack_live_free(live);
 	return error;
 }

@@ -25,6 +25,8 @@ struct unwind_start {
 	bool is_return_address; /* the pc is one: the first frame is inside a call */
 	/* Reads the thread's stack; false when it is not there. */
 	bool (*read)(void *context, uint64_t address, void *data, size_t size);
+	/* Reads what arguments point to; NULL: `read` does. */
+	bool (*read_data)(void *context, uint64_t address, void *data, size_t size);
 	void *context;
 };
 
