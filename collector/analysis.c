@@ -129,10 +129,17 @@ void analyse(struct model *m)
 		      compare_findings);
 }
 
+/* The dead will never be seen otherwise. */
+static bool is_to_be_confirmed(const struct model *m, const struct model_finding *f)
+{
+	return f->kind == FINDING_DEADLOCK_CYCLE && f->processes[0] != MODEL_NONE &&
+	       m->processes.items[f->processes[0]].state == PROCESS_LIVE;
+}
+
 bool analysis_has_cycle(const struct model *m)
 {
 	for (uint32_t i = 0; i < m->findings.count; i++)
-		if (m->findings.items[i].kind == FINDING_DEADLOCK_CYCLE)
+		if (is_to_be_confirmed(m, &m->findings.items[i]))
 			return true;
 	return false;
 }
@@ -155,7 +162,7 @@ void analysis_confirm(struct model *m, const struct model *again)
 
 	for (uint32_t i = 0; i < m->findings.count; i++) {
 		const struct model_finding *f = &m->findings.items[i];
-		if (f->kind != FINDING_DEADLOCK_CYCLE || is_found_again(f, again))
+		if (!is_to_be_confirmed(m, f) || is_found_again(f, again))
 			m->findings.items[kept++] = *f;
 	}
 	m->findings.count = kept;

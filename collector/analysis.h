@@ -11,11 +11,11 @@
  * judged must be classified before (stacks_classify). */
 void analyse(struct model *m);
 
-/* There is a DEADLOCK_CYCLE among the findings. */
+/* There is a DEADLOCK_CYCLE of living processes among the findings. */
 bool analysis_has_cycle(const struct model *m);
 
-/* Takes out each DEADLOCK_CYCLE that is not found again in a model made later: the same processes,
- * files and, where they are known, the same requests. */
+/* Takes out each DEADLOCK_CYCLE of living processes that is not found again in a model made later:
+ * the same processes, files and, where they are known, the same requests. */
 void analysis_confirm(struct model *m, const struct model *again);
 
 #endif

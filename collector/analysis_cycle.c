@@ -10,34 +10,29 @@
  *
  * We take all waits for stuck and strike those that are not until nothing changes. What is left
  * contains a cycle, and only what is left is called a deadlock: a thread that does anything else,
- * or that we do not see, may release. Only what the kernel says counts (EVIDENCE_OBSERVED); who
- * polls goes on by himself and is never stuck.
+ * or that we do not see, may release. Who polls goes on by himself and is never stuck.
+ *
+ * Of the living only what the kernel says counts (EVIDENCE_OBSERVED). Of those who ended without
+ * leaving by themselves, their records: a wait is granted when its last blocker ends, so waits for
+ * each other that all were outstanding at each one's death stood before the first of them died.
  */
 #include "config.h"
 
+#include "collector/analysis_cycle.h"
 #include "collector/analysis_detect.h"
 
 #include <stdlib.h>
 
-#define NAMED_MEMBERS 4 /* of a cycle, in a headline */
-
-struct wait {
-	uint32_t lock;
-	uint32_t next; /* wait that holds what this one needs; index into waits */
-	uint32_t hold; /* the lock that `next` holds */
-	uint32_t mark; /* of the search for cycles: 1 + its start */
-	bool is_stuck;
-};
-
 struct work {
 	const struct model *m;
-	uint32_t *holds; /* observed holds, by resource */
+	uint32_t *holds; /* holds that are facts, by resource, then by time */
 	uint32_t hold_count;
 	struct wait *waits; /* of processes that hold something, by process */
 	uint32_t wait_count;
 	uint32_t *first_wait;  /* by process: its first in waits; one more at the end */
 	uint32_t *stuck_count; /* by process: stuck waits */
 	uint32_t *threads;     /* by process: how many it has, UINT32_MAX unknown */
+	uint64_t *ends;        /* by process: it lived no longer than this */
 };
 
 static const struct model_lock *lock_of(const struct work *w, uint32_t lock)
@@ -45,32 +40,30 @@ static const struct model_lock *lock_of(const struct work *w, uint32_t lock)
 	return &w->m->locks.items[lock];
 }
 
-static bool is_observed(const struct model_lock *l, enum lock_state state)
+static bool is_of_the_living(const struct model_lock *l)
 {
-	return l->state == state && l->evidence == EVIDENCE_OBSERVED && l->process != MODEL_NONE;
+	return l->evidence == EVIDENCE_OBSERVED;
 }
 
-static bool is_same_owner(const struct model_lock *a, const struct model_lock *b)
+/* Who left by exit() was in no wait, and gave its locks back. */
+static bool has_been_ended(const struct model *m, uint32_t process)
 {
-	if (a->kind == LOCK_POSIX || b->kind == LOCK_POSIX)
-		return a->kind == b->kind && a->process == b->process;
-	/* An unknown file description may be the same one. */
-	return a->ofd == b->ofd || !a->ofd || !b->ofd;
+	enum process_state state = m->processes.items[process].state;
+
+	return state == PROCESS_KILLED || state == PROCESS_DUMPED;
 }
 
-/* POSIX and OFD locks see each other, flock locks only themselves; leases never wait in a cycle. */
-static bool is_conflict(const struct model_lock *a, const struct model_lock *b)
+static bool is_fact(const struct model *m, const struct model_lock *l, enum lock_state state)
 {
-	if (a->resource != b->resource || a->kind == LOCK_LEASE || b->kind == LOCK_LEASE)
+	if (l->state != state || l->process == MODEL_NONE)
 		return false;
-	if ((a->kind == LOCK_FLOCK) != (b->kind == LOCK_FLOCK))
-		return false;
-	if (a->mode != MODE_WRITE && b->mode != MODE_WRITE)
-		return false;
-	return a->start <= b->end && b->start <= a->end && !is_same_owner(a, b);
+	return is_of_the_living(l)
+		       ? m->is_live
+		       : l->evidence == EVIDENCE_RECORDED && has_been_ended(m, l->process);
 }
 
-/* The hold that the kernel has queued this wait behind, also behind other waiters; or MODEL_NONE. */
+/* The hold that the kernel has queued this wait behind, also behind other waiters; or MODEL_NONE.
+ */
 static uint32_t root_blocker(const struct model *m, uint32_t lock)
 {
 	uint32_t steps = 0;
@@ -100,9 +93,13 @@ static bool is_hold_stuck(const struct work *w, uint32_t hold)
 	/* Who shares the file description; one that is unknown may be the same one. */
 	for (uint32_t i = 0; i < w->m->locks.count; i++) {
 		const struct model_lock *other = lock_of(w, i);
-		if (other->state != LOCK_HELD || other->kind != h->kind ||
-		    other->resource != h->resource || other->evidence == EVIDENCE_STALE ||
-		    (other->ofd && other->ofd != h->ofd))
+		if (other->kind != h->kind || other->resource != h->resource ||
+		    other->evidence == EVIDENCE_STALE || (other->ofd && other->ofd != h->ofd))
+			continue;
+		/* flock() gives up the old mode before it waits for the new one. */
+		if (other->state == LOCK_WAITING && h->kind == LOCK_FLOCK && other->ofd)
+			return false;
+		if (other->state != LOCK_HELD)
 			continue;
 		if (other->process == MODEL_NONE || !is_process_stuck(w, other->process))
 			return false;
@@ -119,8 +116,11 @@ static int compare_holds(const void *x, const void *y, void *model)
 {
 	const struct model *m = model;
 	uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
-	int order = compare_numbers(m->locks.items[a].resource, m->locks.items[b].resource);
+	const struct model_lock *x_lock = &m->locks.items[a], *y_lock = &m->locks.items[b];
+	int order = compare_numbers(x_lock->resource, y_lock->resource);
 
+	if (!order)
+		order = compare_numbers(x_lock->since_ns, y_lock->since_ns);
 	return order ? order : compare_numbers(a, b);
 }
 
@@ -149,19 +149,30 @@ static uint32_t first_hold(const struct work *w, uint32_t resource)
 	return low;
 }
 
+/* Records tell of many moments: the hold must be of one at which the wait was outstanding. */
+static bool is_at_one_time(const struct work *w, const struct model_lock *wait,
+			   const struct model_lock *hold)
+{
+	if (is_of_the_living(wait) != is_of_the_living(hold))
+		return false;
+	return wait->since_ns < w->ends[hold->process] && hold->since_ns < w->ends[wait->process];
+}
+
 /* A hold that keeps this wait stuck, or MODEL_NONE. */
 static uint32_t find_stuck_hold(const struct work *w, uint32_t lock)
 {
 	const struct model_lock *l = lock_of(w, lock);
 	uint32_t root = root_blocker(w->m, lock);
 
-	if (root != MODEL_NONE && is_observed(lock_of(w, root), LOCK_HELD) &&
-	    is_hold_stuck(w, root))
+	if (root != MODEL_NONE && is_of_the_living(l) && is_of_the_living(lock_of(w, root)) &&
+	    is_fact(w->m, lock_of(w, root), LOCK_HELD) && is_hold_stuck(w, root))
 		return root;
 	for (uint32_t i = first_hold(w, l->resource); i < w->hold_count; i++) {
-		if (lock_of(w, w->holds[i])->resource != l->resource)
+		const struct model_lock *hold = lock_of(w, w->holds[i]);
+		if (hold->resource != l->resource)
 			break;
-		if (is_conflict(l, lock_of(w, w->holds[i])) && is_hold_stuck(w, w->holds[i]))
+		if (cycle_is_conflict(l, hold) && is_at_one_time(w, l, hold) &&
+		    is_hold_stuck(w, w->holds[i]))
 			return w->holds[i];
 	}
 	return MODEL_NONE;
@@ -176,14 +187,17 @@ static bool is_countable(const struct work *w, uint32_t lock)
 	return w->threads[l->process] == 1 || l->thread != MODEL_NONE;
 }
 
-/* Only a process whose threads were looked at (they have a state) can be known to be stuck. */
+/* Of the living, only a process whose threads were looked at (they have a state) can be known to be
+ * stuck; of the dead, every thread that was recorded counts. */
 static void count_threads(struct work *w)
 {
 	const struct model *m = w->m;
 
-	for (uint32_t i = 0; i < m->threads.count; i++)
-		if (m->threads.items[i].process != MODEL_NONE && m->threads.items[i].task_state)
-			w->threads[m->threads.items[i].process]++;
+	for (uint32_t i = 0; i < m->threads.count; i++) {
+		const struct model_thread *t = &m->threads.items[i];
+		if (t->process != MODEL_NONE && (t->task_state || has_been_ended(m, t->process)))
+			w->threads[t->process]++;
+	}
 	for (uint32_t i = 0; i < m->processes.count; i++)
 		if (!w->threads[i])
 			w->threads[i] = UINT32_MAX;
@@ -193,7 +207,7 @@ static void gather_waits(struct work *w, const bool *is_holder)
 {
 	for (uint32_t i = 0; i < w->m->locks.count; i++) {
 		const struct model_lock *l = &w->m->locks.items[i];
-		if (is_observed(l, LOCK_WAITING) && is_holder[l->process] && is_countable(w, i))
+		if (is_fact(w->m, l, LOCK_WAITING) && is_holder[l->process] && is_countable(w, i))
 			w->waits[w->wait_count++] = (struct wait){.lock = i, .is_stuck = true};
 	}
 	qsort_r(w->waits, w->wait_count, sizeof(*w->waits), compare_waits, (void *)w->m);
@@ -216,13 +230,14 @@ static bool gather(struct work *w)
 	w->first_wait = calloc(m->processes.count + 1, sizeof(*w->first_wait));
 	w->stuck_count = calloc(m->processes.count + 1, sizeof(*w->stuck_count));
 	w->threads = calloc(m->processes.count + 1, sizeof(*w->threads));
+	w->ends = calloc(m->processes.count + 1, sizeof(*w->ends));
 	if (!is_holder || !w->holds || !w->waits || !w->first_wait || !w->stuck_count ||
-	    !w->threads) {
+	    !w->threads || !w->ends) {
 		free(is_holder);
 		return false;
 	}
 	for (uint32_t i = 0; i < m->locks.count; i++) {
-		if (!is_observed(&m->locks.items[i], LOCK_HELD))
+		if (!is_fact(m, &m->locks.items[i], LOCK_HELD))
 			continue;
 		w->holds[w->hold_count++] = i;
 		is_holder[m->locks.items[i].process] = true;
@@ -231,6 +246,8 @@ static bool gather(struct work *w)
 	count_threads(w);
 	gather_waits(w, is_holder);
 	free(is_holder);
+	if (w->wait_count)
+		cycle_ends(m, w->holds, w->hold_count, w->ends);
 	return true;
 }
 
@@ -266,77 +283,6 @@ static void strike_what_can_go_on(struct work *w)
 				first_stuck_wait(w, lock_of(w, w->waits[i].hold)->process);
 }
 
-static const char *lock_text(struct model *m, const struct model_lock *l)
-{
-	const struct model_resource *r = &m->resources.items[l->resource];
-
-	return model_stringf(m, "%s lock on %s", l->mode == MODE_WRITE ? "WRITE" : "READ",
-			     r->path && r->path[0] ? r->path
-						   : model_stringf(m, "file %llx:%llu",
-								   (unsigned long long)r->dev,
-								   (unsigned long long)r->ino));
-}
-
-static const char *cycle_headline(struct model *m, const struct wait *waits, uint32_t start,
-				  uint32_t length)
-{
-	const struct wait *w = &waits[start];
-	const struct model_lock first = m->locks.items[w->lock];
-	const char *name = analysis_process_text(m, first.process);
-
-	if (length == 1)
-		return model_stringf(m, "%s waits for itself: for a %s, which it holds itself",
-				     name, lock_text(m, &first));
-	const char *text = name;
-
-	for (uint32_t k = 0; k < length && k < NAMED_MEMBERS; k++, w = &waits[w->next]) {
-		const struct model_lock l = m->locks.items[w->lock];
-		text = model_stringf(m, "%s%s waits for a %s held by %s", text, k ? ", which" : "",
-				     lock_text(m, &l),
-				     analysis_process_text(m, m->locks.items[w->hold].process));
-	}
-	if (length > NAMED_MEMBERS)
-		text = model_stringf(m, "%s, and so on through %u more back to %s", text,
-				     (unsigned)(length - NAMED_MEMBERS), name);
-	return text;
-}
-
-static void report(struct model *m, const struct wait *waits, uint32_t start)
-{
-	struct model_finding *f = analysis_add(m, FINDING_DEADLOCK_CYCLE);
-	uint32_t length = 0, i = start;
-
-	if (!f)
-		return;
-	f->count = 1;
-	do {
-		const struct model_lock *l = &m->locks.items[waits[i].lock];
-		analysis_add_process(f, l->process);
-		if (l->since_ns && (!f->first_ns || l->since_ns < f->first_ns))
-			f->first_ns = l->since_ns;
-		analysis_add_stack(f, l->stack,
-				   model_stringf(m, "pid %d asks for a %s",
-						 (int)m->processes.items[l->process].pid,
-						 lock_text(m, l)));
-		length++;
-		i = waits[i].next;
-	} while (i != start);
-	do {
-		const struct model_lock *h = &m->locks.items[waits[i].hold];
-		analysis_add_stack(f, h->stack,
-				   model_stringf(m, "pid %d took its %s",
-						 (int)m->processes.items[h->process].pid,
-						 lock_text(m, h)));
-		i = waits[i].next;
-	} while (i != start);
-	f->last_ns = m->now_ns;
-	f->headline = cycle_headline(m, waits, start, length);
-	f->evidence =
-		"observed twice: the kernel lists each of these locks as held and each of "
-		"these requests as blocked, and every thread that could release one of them is "
-		"itself in such a request";
-}
-
 /* Every stuck wait leads to another one: following them must close a cycle. */
 static void report_cycles(struct model *m, struct work *w)
 {
@@ -348,7 +294,7 @@ static void report_cycles(struct model *m, struct work *w)
 			i = w->waits[i].next;
 		}
 		if (w->waits[i].is_stuck && w->waits[i].mark == start + 1)
-			report(m, w->waits, i);
+			cycle_report(m, w->waits, i);
 	}
 }
 
@@ -356,7 +302,7 @@ void detect_cycles(struct model *m)
 {
 	struct work w = {.m = m};
 
-	if (!m->is_live || m->locks.count == 0)
+	if (m->locks.count == 0)
 		return;
 	if (gather(&w)) {
 		strike_what_can_go_on(&w);
@@ -369,4 +315,5 @@ void detect_cycles(struct model *m)
 	free(w.first_wait);
 	free(w.stuck_count);
 	free(w.threads);
+	free(w.ends);
 }

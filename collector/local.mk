@@ -85,7 +85,10 @@ collector_libcollector_a_SOURCES = \
 	collector/unwind_prologue.c \
 	collector/analysis_calls.c \
 	collector/analysis_cycle.c \
+	collector/analysis_cycle.h \
+	collector/analysis_cycle_report.c \
 	collector/analysis_detect.h \
+	collector/analysis_ended.c \
 	collector/analysis_errno.c \
 	collector/collector.h \
 	collector/findings.c \

@@ -81,6 +81,7 @@ VICTIMS = \
 	tests/victims/polling-ended \
 	tests/victims/ranges-posix \
 	tests/victims/readers-posix \
+	tests/victims/ring-mixed \
 	tests/victims/storm \
 	tests/victims/unwinding \
 	tests/victims/upgrade-posix \

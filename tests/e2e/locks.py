@@ -2,6 +2,7 @@
 and against /proc/locks, which knows no names but the truth."""
 import os
 import re
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -216,6 +217,57 @@ def _(case):
     assert views.holders(view, second) == [whole(other, "flock")], view["locks"]
     assert views.waiters(view, second) == [(one, "flock", "write")], view["locks"]
     assert all(f["kind"] == "deadlock-cycle" for f in view["findings"]), view["findings"]
+
+
+def kill_at_once(victim, pids):
+    """Ends processes that wait for each other in such a way that none is granted anything."""
+    for sign in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            os.kill(pid, sign)
+            wait_until(lambda p=pid, s=sign: proc.state(p) in
+                       ((None, "Z", "X") if s == signal.SIGKILL else ("T",)), "a signal")
+    if victim.pid in pids:
+        victim.process.wait()
+    else:
+        victim.kill()
+
+
+def add_deadlock(name, words, others):
+    @tap.test(f"{name}: the same deadlock alive and killed, none when one goes first")
+    def _(case):
+        victim = case.victim(name)
+        pids = [int(victim.word(w)) for w in words]
+        [alive] = case.json("graph")["findings"]
+        kill_at_once(victim, pids)
+        [dead] = case.json("report")["findings"]
+        for key in ("kind", "severity", "pids", "count"):
+            assert alive[key] == dead[key], (key, alive[key], dead[key])
+        assert dead["kind"] == "deadlock-cycle" and sorted(dead["pids"]) == sorted(pids), dead
+        assert dead["evidence"].startswith("recorded: each of them still waited"), dead
+        assert alive["evidence"].startswith("observed twice"), alive
+        assert "DEADLOCK" in case.text("report")
+
+    @tap.test(f"{name}: the one that is killed first lets the next go on")
+    def _(case):
+        victim = case.victim(name)
+        gone = int(victim.word(others[0]))
+        os.kill(gone, signal.SIGKILL)
+        for other in others[1:]:
+            pid = int(victim.word(other))
+            wait_until(lambda p=pid: proc.state(p) in (None, "Z", "X"), "the next to end")
+        victim.kill()
+        assert not views.findings(case.json("report"), "deadlock-cycle")
+
+
+add_deadlock("abba-flock", ("one", "other"), ("one", "other"))
+add_deadlock("ring-mixed", ("one", "two", "three"), ("one", "three", "two"))
+
+
+@tap.test("ordered flocks, killed in mid-wait: no cycle either")
+def _(case):
+    victim = case.victim("abba-flock-ordered")
+    kill_at_once(victim, [int(victim.word("waiter")), victim.pid])
+    assert not case.json("report")["findings"]
 
 
 @tap.test("ordered flocks: one waits, no cycle")

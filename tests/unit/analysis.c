@@ -250,6 +250,130 @@ static void a_second_look_confirms(void)
 	}
 }
 
+/* --- deadlock-cycle of processes that have ended ---------------------------------------------- */
+
+/* What is left of a ring whose processes were killed, all at one moment. */
+static struct model *ended_ring(enum lock_kind kind, uint32_t n)
+{
+	struct model *m = ring(kind, n);
+
+	m->is_live = false;
+	for (uint32_t i = 0; i < m->processes.count; i++) {
+		m->processes.items[i].state = PROCESS_KILLED;
+		m->threads.items[i].task_state = 0;
+	}
+	for (uint32_t i = 0; i < m->locks.count; i++) {
+		m->locks.items[i].evidence = EVIDENCE_RECORDED;
+		m->locks.items[i].since_ns = (1 + i % 2) * SECOND; /* first hold, then ask */
+	}
+	return m;
+}
+
+static void the_dead_waited_for_each_other(void)
+{
+	struct model *m = ended_ring(LOCK_FLOCK, 2);
+
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 1);
+	CU_ASSERT_EQUAL(m->findings.items[0].kind, FINDING_DEADLOCK_CYCLE);
+	CU_ASSERT_EQUAL(m->findings.items[0].process_count, 2);
+	CU_ASSERT_PTR_EQUAL(strstr(m->findings.items[0].evidence,
+				   "recorded: each of them still waited when it ended"),
+			    m->findings.items[0].evidence);
+	CU_ASSERT_FALSE(analysis_has_cycle(m)); /* nothing to look at a second time */
+	model_free(m);
+	CU_ASSERT_EQUAL(cycles_of(ended_ring(LOCK_POSIX, 13)), 1);
+	CU_ASSERT_EQUAL(cycles_of(ended_ring(LOCK_OFD, 3)), 1);
+	m = ended_ring(LOCK_POSIX, 2); /* others of the session still run */
+	m->is_live = true;
+	add_process(m, 50);
+	CU_ASSERT_EQUAL(cycles_of(m), 1);
+	m = ended_ring(LOCK_POSIX, 2);
+	m->locks.items[0].kind = LOCK_OFD;
+	m->locks.items[0].ofd = 5;
+	CU_ASSERT_EQUAL(cycles_of(m), 1);
+}
+
+static void the_dead_were_no_deadlock(void)
+{
+	struct model *m = ended_ring(LOCK_POSIX, 3);
+
+	m->locks.items[5].resource = 2; /* a chain: ordered locking, killed in mid-wait */
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+	m = ended_ring(LOCK_POSIX, 2); /* the last one was granted before it was killed */
+	m->locks.items[3].state = LOCK_HELD;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+	m = ended_ring(LOCK_POSIX, 2); /* exit(): another thread of it went on */
+	m->processes.items[1].state = PROCESS_EXITED;
+	m->locks.items[2].evidence = m->locks.items[3].evidence = EVIDENCE_STALE;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+	m = ended_ring(LOCK_POSIX, 2); /* an earlier image's record */
+	m->processes.items[1].state = PROCESS_EXECED;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+	m = ended_ring(LOCK_POSIX, 2);
+	m->processes.items[0].ended_ns = 2 * SECOND; /* before the other asked */
+	m->locks.items[3].since_ns = 3 * SECOND;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+	m = ended_ring(LOCK_FLOCK,
+		       2); /* given back through a copy of the descriptor: a tombstone */
+	m->locks.items[0].evidence = EVIDENCE_STALE;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+	m = ended_ring(LOCK_POSIX, 2); /* another thread could have gone on */
+	m->threads.items[model_add_thread(m)].process = 1;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+	m = ended_ring(LOCK_POSIX, 2); /* a living one waits for nobody that has ended */
+	m->processes.items[1].state = PROCESS_LIVE;
+	m->threads.items[1].task_state = 'S';
+	m->is_live = true;
+	m->locks.items[2].evidence = m->locks.items[3].evidence = EVIDENCE_OBSERVED;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+}
+
+/* flock() gives up READ before it waits for WRITE: two that do so wait for a third reader. */
+static void conversions_of_flock_hold_nothing(void)
+{
+	struct model *m = ended_ring(LOCK_FLOCK, 2);
+
+	for (uint32_t i = 0; i < m->locks.count; i++)
+		m->locks.items[i].resource = 0;
+	m->locks.items[0].mode = m->locks.items[2].mode = MODE_READ;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+	m = ended_ring(LOCK_POSIX, 2); /* fcntl() keeps it */
+	for (uint32_t i = 0; i < m->locks.count; i++)
+		m->locks.items[i].resource = 0;
+	m->locks.items[0].mode = m->locks.items[2].mode = MODE_READ;
+	CU_ASSERT_EQUAL(cycles_of(m), 1);
+}
+
+/* Records of two runs in one directory: of the same deadlock, and of one that is none. */
+static void runs_are_kept_apart(void)
+{
+	struct model *m = ended_ring(LOCK_POSIX, 4);
+
+	for (uint32_t i = 0; i < 4; i++) { /* 0 and 1, then 2 and 3, with the files 0 and 1 */
+		m->locks.items[2 * i].resource = i % 2;
+		m->locks.items[2 * i + 1].resource = (i % 2) ^ 1;
+		m->locks.items[2 * i].since_ns += i / 2 * 10 * SECOND;
+		m->locks.items[2 * i + 1].since_ns += i / 2 * 10 * SECOND;
+	}
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 2);
+	CU_ASSERT_EQUAL(m->findings.items[0].processes[0], 0);
+	CU_ASSERT_EQUAL(m->findings.items[0].processes[1], 1);
+	CU_ASSERT_EQUAL(m->findings.items[1].processes[0], 2);
+	CU_ASSERT_EQUAL(m->findings.items[1].processes[1], 3);
+	model_free(m);
+	m = ended_ring(LOCK_POSIX, 3); /* the first asks when the third has the file */
+	m->locks.items[3].resource = 0;
+	m->locks.items[4].resource = 1;
+	m->locks.items[5].resource = 0;
+	m->locks.items[4].since_ns = 2 * SECOND + 1;
+	m->locks.items[1].since_ns = 3 * SECOND;
+	m->locks.items[5].state = LOCK_POLLING;
+	m->locks.items[5].tries = 1;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+}
+
 /* --- calls in handlers ------------------------------------------------------------------------ */
 
 static uint32_t add_handler(struct model *m, uint32_t process, const char *function)
@@ -461,6 +585,11 @@ static const struct unit_test tests[] = {
 	{"a writer waits for all readers", all_readers_must_go},
 	{"two rings are two findings", two_rings_are_two_findings},
 	{"a deadlock that is gone at a second look was none", a_second_look_confirms},
+	{"the dead that waited for each other are a deadlock", the_dead_waited_for_each_other},
+	{"chains, grants, exits and earlier ends among the dead are none",
+	 the_dead_were_no_deadlock},
+	{"flock() holds nothing while it converts", conversions_of_flock_hold_nothing},
+	{"records of several runs are kept apart", runs_are_kept_apart},
 	{"sites of one function and handler are one finding", sites_are_merged},
 	{"the heap is re-entered only where the allocator was interrupted", heap_is_reentered},
 	{"a live thread that waits in malloc is a deadlock", heap_deadlock_of_a_live_thread},
