@@ -195,6 +195,8 @@ static int read_headers(struct core *core, const Elf64_Ehdr *eh, struct collect_
 			r = core_read_notes(core, ph.p_offset, ph.p_filesz);
 	}
 	sort_loads(core);
+	if (!r && !core->map_count)
+		core_read_link_map(core);
 	return r ? collect_fail(error, r, core->path, strerror(-r), "") : 0;
 }
 

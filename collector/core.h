@@ -34,7 +34,7 @@ struct core_load {
 	bool is_code; /* executable */
 };
 
-/* NT_FILE: a mapping of a file. */
+/* NT_FILE, or what the loader knew: a mapping of a file. */
 struct core_map {
 	uint64_t start, end;
 	uint64_t offset; /* in the file, bytes */
@@ -107,6 +107,11 @@ const char *core_exe(const struct core *core);
 
 /* The notes in [offset, offset + size) of the file. 0, -ENOMEM, or read's error. */
 int core_read_notes(struct core *core, uint64_t offset, uint64_t size);
+
+/* --- core_link_map.c ------------------------------------------------------------------------- */
+
+/* Fills maps from the loader's list, as far as it can be read. */
+void core_read_link_map(struct core *core);
 
 /* --- core_unpack.c ---------------------------------------------------------------------------- */
 

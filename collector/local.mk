@@ -5,6 +5,7 @@ collector_libcollector_a_SOURCES = \
 	collector/collector.c \
 	collector/core.c \
 	collector/core.h \
+	collector/core_link_map.c \
 	collector/core_note.c \
 	collector/core_unpack.c \
 	collector/crew.c \

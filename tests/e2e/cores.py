@@ -18,6 +18,7 @@ from lib import proc, tap, views  # noqa: E402
 from lib.case import LOCKJAM, Skip, clean_environment, victim_path, wait_until  # noqa: E402
 
 EM_AARCH64 = 183
+NT_FILE = 0x46494c45
 FORGED_SECONDS = 20
 # Bits of coredump_filter: what the kernel takes by default, and shared mappings of files too.
 DEFAULT, WITH_SHARED_FILES = 0x33, 0x3b
@@ -446,6 +447,18 @@ def whole_modules(case, core, exe):
 def _(case):
     result = case.lockjam("report", "--exe=/bin/true", status=(2,))
     assert "only of use with a core" in result.stderr, result.stderr
+
+
+@tap.test("a core that does not name its files: the loader's list does")
+def _(case):
+    victim, core = make(case, "altstack-held")
+    whole = our_stack(stack(report(case, core), victim.pid))
+    with open(core, "r+b") as file:
+        data = file.read(65536)
+        at = data.index(struct.pack("<I", NT_FILE) + b"CORE\0")
+        file.seek(at)
+        file.write(struct.pack("<I", 0x1234))
+    assert our_stack(stack(report(case, core), victim.pid)) == whole
 
 
 # --- bad input ------------------------------------------------------------------------------------------
