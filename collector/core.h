@@ -98,10 +98,17 @@ const struct core_load *core_find_load(const struct core *core, uint64_t address
 /* Memory that lives as long as the core; NULL if there is none left. */
 void *core_alloc(struct core *core, size_t size);
 
+/* --- core_tell.c ----------------------------------------------------------------------------- */
+
 /* "SIGSEGV (address 0x10)", "SIGABRT sent by process 12", "" if no signal made it. */
 void core_signal_text(const struct core *core, char *text, size_t size);
 /* The path of the program: of the mapping that holds its program headers, else its name; or "". */
 const char *core_exe(const struct core *core);
+/* "; it is of imapd -s (pid 12), ended by SIGSEGV", "" if that is not known: for an error about a
+ * core whose threads cannot be read. Only from notes that are the same on all 64-bit processors. */
+void core_describe(const struct core *core, char *text, size_t size);
+/* Of an ELF e_machine; NULL unknown. */
+const char *core_machine_name(uint16_t machine);
 
 /* --- core_note.c ------------------------------------------------------------------------------ */
 

@@ -7,6 +7,7 @@ collector_libcollector_a_SOURCES = \
 	collector/core.h \
 	collector/core_link_map.c \
 	collector/core_note.c \
+	collector/core_tell.c \
 	collector/core_unpack.c \
 	collector/crew.c \
 	collector/crew.h \
