@@ -9,14 +9,11 @@
 #include <string.h>
 
 /* "lock:\t1: POSIX  ADVISORY  WRITE 123 fe:00:4711 0 EOF" */
-bool held_by_fd(const struct proc *proc, pid_t pid, int fd, held_fn *use, void *data)
+static bool use_lines(char *text, pid_t pid, int fd, held_fn *use, void *data)
 {
-	char text[4096];
 	struct kernel_lock held;
 	bool is_done = false;
 
-	if (proc_read_some(proc, text, sizeof(text), "%d/fdinfo/%d", pid, fd) <= 0)
-		return false;
 	for (char *line = strstr(text, "lock:\t"); line && !is_done;
 	     line = strstr(line, "lock:\t")) {
 		char *end = line + strcspn(line, "\n"), *colon = strchr(line + 5, ':');
@@ -28,6 +25,25 @@ bool held_by_fd(const struct proc *proc, pid_t pid, int fd, held_fn *use, void *
 			is_done = use(pid, fd, &held, data);
 		line = end + 1;
 	}
+	return is_done;
+}
+
+bool held_by_fd(const struct proc *proc, pid_t pid, int fd, held_fn *use, void *data)
+{
+	char some[4096], *all;
+	ssize_t got = proc_read_some(proc, some, sizeof(some), "%d/fdinfo/%d", pid, fd);
+	size_t length;
+
+	if (got <= 0)
+		return false;
+	/* A read gives at most a page. That is all but for those who hold dozens of ranges. */
+	if (got < (ssize_t)sizeof(some) / 2)
+		return use_lines(some, pid, fd, use, data);
+	if (proc_read(proc, &all, &length, "%d/fdinfo/%d", pid, fd))
+		return false;
+	bool is_done = use_lines(all, pid, fd, use, data);
+
+	free(all);
 	return is_done;
 }
 

@@ -4,37 +4,87 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "collector/graph.h"
 #include "collector/held.h"
 #include "collector/owners.h"
 
-#define CONFIRM_MAX 1000 /* records that /proc/locks did not confirm, asked about one by one */
+#define ASK_MAX 5000 /* files of /proc read for this */
 
-struct confirmation {
-	const struct model_lock *l;
-	uint64_t ino;
-	bool is_held;
+/* What is held through one descriptor; asked once for all records that name it. */
+struct answer {
+	pid_t pid;
+	int fd;
+	struct kernel_lock *items;
+	uint32_t count, room;
 };
 
-static bool confirm(pid_t pid, int fd, const struct kernel_lock *held, void *data)
+struct confirmer {
+	struct gather *g;
+	struct answer last;
+	uint32_t asked;
+};
+
+static bool keep(pid_t pid, int fd, const struct kernel_lock *held, void *data)
 {
-	struct confirmation *c = data;
+	struct answer *a = data;
 
 	(void)pid;
 	(void)fd;
-	c->is_held = held->kind == c->l->kind && held->mode == c->l->mode && held->ino == c->ino &&
-		     held->start == c->l->start && held->end == c->l->end;
-	return c->is_held;
+	if (a->count == a->room) {
+		uint32_t room = a->room ? a->room * 2 : 16;
+		struct kernel_lock *grown = reallocarray(a->items, room, sizeof(*grown));
+
+		if (!grown)
+			return true;
+		a->items = grown;
+		a->room = room;
+	}
+	a->items[a->count++] = *held;
+	return false;
 }
 
-static bool is_held(const struct gather *g, const struct model_lock *l)
+static bool has(const struct confirmer *c, const struct model_lock *l)
 {
-	struct confirmation c = {.l = l, .ino = g->m->resources.items[l->resource].ino};
-	pid_t pid = g->m->processes.items[l->process].pid;
+	uint64_t ino = c->g->m->resources.items[l->resource].ino;
 
-	if (!held_by_fd(g->proc, pid, l->fd, confirm, &c) && l->kind != LOCK_POSIX)
-		held_by_process(g->proc, pid, confirm, &c); /* through a duplicate */
-	return c.is_held;
+	for (uint32_t i = 0; i < c->last.count; i++) {
+		const struct kernel_lock *held = &c->last.items[i];
+
+		if (held->kind == l->kind && held->mode == l->mode && held->ino == ino &&
+		    held->start == l->start && held->end == l->end)
+			return true;
+	}
+	return false;
+}
+
+/* fd < 0: through any descriptor. */
+static void ask(struct confirmer *c, pid_t pid, int fd)
+{
+	struct answer *a = &c->last;
+
+	if (a->pid == pid && a->fd == fd)
+		return;
+	a->pid = pid;
+	a->fd = fd;
+	a->count = 0;
+	c->asked++;
+	if (fd < 0)
+		held_by_process(c->g->proc, pid, keep, a);
+	else
+		held_by_fd(c->g->proc, pid, fd, keep, a);
+}
+
+static bool is_held(struct confirmer *c, const struct model_lock *l)
+{
+	pid_t pid = c->g->m->processes.items[l->process].pid;
+
+	ask(c, pid, l->fd);
+	if (has(c, l) || l->kind == LOCK_POSIX)
+		return has(c, l);
+	ask(c, pid, -1); /* a duplicate of it */
+	return has(c, l);
 }
 
 static bool is_waiting(const struct gather *g, const struct model_lock *l)
@@ -47,34 +97,72 @@ static bool is_waiting(const struct gather *g, const struct model_lock *l)
 	       owners_is_lock_call(&sc, l->kind) && (int)sc.args[0] == l->fd;
 }
 
-/* A hold that was seen meanwhile, or another process's share of it: the later reading
- * is no proof. */
-static bool has_rival(const struct gather *g, uint32_t lock)
+enum rival {
+	RIVAL_NONE,
+	RIVAL_SHARER,
+	RIVAL_OTHER
+};
+
+/* Who was seen to hold what this record says: a sharer of the same open file description, or, by a
+ * later reading, somebody else. */
+static enum rival find_rival(const struct gather *g, uint32_t lock)
 {
 	const struct model_lock *locks = g->m->locks.items, *l = &locks[lock];
 
-	for (uint32_t i = 0; i < g->m->locks.count; i++)
-		if (locks[i].resource == l->resource && i != lock && locks[i].state == LOCK_HELD &&
-		    locks[i].evidence == EVIDENCE_OBSERVED &&
-		    (graph_conflicts(g->m, i, lock) || (l->ofd && l->ofd == locks[i].ofd)))
-			return true;
-	return false;
+	for (uint32_t i = 0; i < g->m->locks.count; i++) {
+		if (locks[i].resource != l->resource || i == lock || locks[i].state != LOCK_HELD ||
+		    locks[i].evidence != EVIDENCE_OBSERVED)
+			continue;
+		if (l->ofd && l->ofd == locks[i].ofd && locks[i].start <= l->end &&
+		    l->start <= locks[i].end)
+			return RIVAL_SHARER;
+		if (graph_conflicts(g->m, i, lock))
+			return RIVAL_OTHER;
+	}
+	return RIVAL_NONE;
+}
+
+static void confirm_hold(struct confirmer *c, uint32_t lock)
+{
+	struct model_lock *l = &c->g->m->locks.items[lock];
+
+	if (!is_held(c, l))
+		return;
+	enum rival rival = find_rival(c->g, lock);
+
+	if (rival == RIVAL_NONE)
+		l->evidence = EVIDENCE_OBSERVED;
+	if (rival == RIVAL_SHARER) {
+		l->evidence = EVIDENCE_INFERRED;
+		l->is_copy = true;
+	}
+}
+
+static bool is_asked_about(const struct model *m, const struct model_lock *l)
+{
+	return l->evidence == EVIDENCE_STALE && l->state != LOCK_POLLING &&
+	       l->process != MODEL_NONE && m->processes.items[l->process].state == PROCESS_LIVE;
 }
 
 void owners_confirm(struct gather *g)
 {
 	struct model *m = g->m;
-	uint32_t asked = 0;
+	struct confirmer c = {.g = g};
 
-	for (uint32_t i = 0; i < m->locks.count && asked < CONFIRM_MAX; i++) {
+	/* Who took a lock is shown for it, rather than who inherited it: those come second. */
+	for (uint32_t n = 0; n < 2 * m->locks.count && c.asked < ASK_MAX; n++) {
+		uint32_t i = n % m->locks.count;
 		struct model_lock *l = &m->locks.items[i];
 
-		if (l->evidence != EVIDENCE_STALE || l->state == LOCK_POLLING ||
-		    l->process == MODEL_NONE ||
-		    m->processes.items[l->process].state != PROCESS_LIVE)
+		if (!is_asked_about(m, l) || l->is_inherited != (n >= m->locks.count))
 			continue;
-		asked++;
-		if (l->state == LOCK_HELD ? is_held(g, l) && !has_rival(g, i) : is_waiting(g, l))
+		if (l->state == LOCK_HELD) {
+			confirm_hold(&c, i);
+			continue;
+		}
+		c.asked++;
+		if (is_waiting(g, l))
 			l->evidence = EVIDENCE_OBSERVED;
 	}
+	free(c.last.items);
 }
