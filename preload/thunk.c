@@ -39,7 +39,14 @@ static long absent(void)
 /* What the shim also wraps in C stands between the thunk and libc. */
 static void *own_wrapper(uint32_t id)
 {
-	return id == THUNK_fclose ? (void *)wrap_fclose : NULL;
+	switch (id) {
+	case THUNK_fclose:
+		return (void *)wrap_fclose;
+	case THUNK_fork:
+		return (void *)wrap_fork;
+	default:
+		return NULL;
+	}
 }
 
 static void *find(uint32_t id)

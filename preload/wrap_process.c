@@ -10,6 +10,7 @@
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/shim.h"
+#include "preload/wrap.h"
 
 static pid_t forked(pid_t child)
 {
@@ -23,7 +24,7 @@ static pid_t forked(pid_t child)
 	return child;
 }
 
-SHIM_EXPORT pid_t fork(void)
+pid_t wrap_fork(void)
 {
 	return forked(real()->fork());
 }
