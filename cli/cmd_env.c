@@ -68,9 +68,14 @@ static int run(const struct options *o)
 		return EXIT_TROUBLE;
 	}
 	put_assignments(o, preload, dir);
+	free(preload);
+	if (fflush(stdout) != 0) { /* main.c says why; a directory that nobody is told of is no use */
+		if (!o->dir)
+			session_remove(dir);
+		return EXIT_TROUBLE;
+	}
 	fprintf(stderr, "lockjam: look at it with: lockjam graph -o %s; lockjam report %s\n", dir,
 		dir);
-	free(preload);
 	return EXIT_CLEAN;
 }
 

@@ -176,13 +176,18 @@ static void put_polling(const struct view *v, const struct model_lock *l, unsign
 	fputc('\n', v->out);
 }
 
-/* Behind whom, where that is not the holder above. */
+/* Behind whom, where that is not the holder above; a wait without one stands in the first column. */
 static void put_queue(const struct view *v, const struct model_lock *l, unsigned indent)
 {
 	const struct model_lock *ahead;
 
-	if (l->blocker == MODEL_NONE)
+	if (l->state == LOCK_HELD)
 		return;
+	if (l->blocker == MODEL_NONE) {
+		begin_detail(v, indent);
+		fputs("whose lock it waits for is not known\n", v->out);
+		return;
+	}
 	ahead = &v->model->locks.items[l->blocker];
 	if (ahead->state == LOCK_HELD)
 		return;

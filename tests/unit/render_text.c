@@ -102,6 +102,18 @@ static void a_queue(void)
 	model_free(m);
 }
 
+static void a_wait_for_nobody_known(void)
+{
+	struct model *m = model_new();
+
+	fixture_lock(m, LOCK_WAITING, fixture_process(m, 6, "/w"), fixture_file(m, 77, "/f"));
+	check_output(fixture_render(m, "text", FIXTURE_GRAPH),
+		     "/w (pid 6) ++WAITING++ for WRITE lock on /f\n"
+		     "    POSIX, whole file\n"
+		     "    whose lock it waits for is not known\n");
+	model_free(m);
+}
+
 static void signals_of_the_case(void)
 {
 	struct model *m = fixture_case();
@@ -191,6 +203,7 @@ static const struct unit_test tests[] = {
 	{ "nothing to show is said", an_empty_model },
 	{ "control characters and bytes that are no UTF-8 are escaped", odd_names },
 	{ "a queue behind a waiter stands in the same column and says so", a_queue },
+	{ "a wait whose holder is not known says so", a_wait_for_nobody_known },
 	{ "signals: the handler, its flags, what it called", signals_of_the_case },
 	{ "the report's parts stand in their order", report_of_the_case },
 	{ "a report of 2,000 dead processes is short", report_of_many },
