@@ -193,7 +193,8 @@ static uint32_t write_record(const struct finding_call *call, const struct key *
 	record->flags = key->flags;
 	record->function = name_string(call->function);
 	record->signo = key->signo;
-	record->handler = frame->record;
+	record->handler =
+		signal_record(frame->disposition); /* of this segment: it may have forked */
 	record->thread = segment_thread();
 	record->caller = key->caller;
 	record->interrupted_pc = frame->interrupted_pc;

@@ -282,10 +282,12 @@ static void record_return(const struct shim_frame *frame, int errno_after)
 {
 	struct seg_handler *record;
 	uint64_t now, spent;
+	uint32_t index;
 
 	note_thread();
-	/* By the disposition, not by frame->record: the handler may have forked. */
-	record = segment_record(SEG_HANDLERS, signal_record(frame->disposition));
+	/* Not frame->record: the handler may have forked, and this be the child. */
+	index = signal_record(frame->disposition);
+	record = segment_record(SEG_HANDLERS, index);
 	if (!record)
 		return;
 	now = shim_now_ns();
@@ -302,8 +304,8 @@ static void record_return(const struct shim_frame *frame, int errno_after)
 		add(&record->errno_clobbered, 1);
 	}
 	if (frame->logged)
-		segment_event_at(now, &(struct segment_event){.kind = SEG_EV_RETURN,
-							      .value = frame->record});
+		segment_event_at(now,
+				 &(struct segment_event){.kind = SEG_EV_RETURN, .value = index});
 }
 
 /* Is the frame still this trampoline's, that is: was it never taken for one that was left? */
