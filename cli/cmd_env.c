@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +50,16 @@ static void put_assignments(const struct options *o, const char *preload, const 
 	put(SEG_ENV_DIR, dir);
 }
 
+/* A directory that nobody is told of is of no use. */
+static int give_up(const struct options *o, const char *dir, int cause)
+{
+	if (!o->dir)
+		session_remove(dir);
+	__fpurge(stdout);
+	clearerr(stdout);
+	return message_output_failed(cause);
+}
+
 static int run(const struct options *o)
 {
 	char path[PATH_MAX], dir[PATH_MAX];
@@ -61,6 +73,7 @@ static int run(const struct options *o)
 		message_error(&error);
 		return EXIT_TROUBLE;
 	}
+	signal(SIGPIPE, SIG_IGN); /* give_up() comes first */
 	/* A unit does not inherit this shell's LD_PRELOAD; a shell does. */
 	preload = shim_preload(path, o->is_systemd ? NULL : getenv("LD_PRELOAD"));
 	if (!preload) {
@@ -69,11 +82,8 @@ static int run(const struct options *o)
 	}
 	put_assignments(o, preload, dir);
 	free(preload);
-	if (fflush(stdout) != 0) { /* main.c says why; a directory that nobody is told of is no use */
-		if (!o->dir)
-			session_remove(dir);
-		return EXIT_TROUBLE;
-	}
+	if (fflush(stdout) != 0)
+		return give_up(o, dir, errno);
 	fprintf(stderr, "lockjam: look at it with: lockjam graph -o %s; lockjam report %s\n", dir,
 		dir);
 	return EXIT_CLEAN;

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
@@ -77,12 +76,7 @@ static int close_stdout(int status)
 		failed = true;
 	if (!failed)
 		return status;
-	if (errno == EPIPE) { /* SIGPIPE was ignored: end as if it were not */
-		signal(SIGPIPE, SIG_DFL);
-		raise(SIGPIPE);
-	}
-	message("standard output", errno ? strerror(errno) : "write error", NULL);
-	return EXIT_TROUBLE;
+	return message_output_failed(errno);
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,11 @@
 #include "config.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "cli/command.h"
 #include "cli/message.h"
 #include "cli/text.h"
 
@@ -26,4 +30,14 @@ void message(const char *object, const char *cause, const char *advice)
 void message_error(const struct collect_error *error)
 {
 	message(error->object, error->cause, error->advice);
+}
+
+int message_output_failed(int cause)
+{
+	if (cause == EPIPE) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
+	message("standard output", cause ? strerror(cause) : "write error", NULL);
+	return EXIT_TROUBLE;
 }

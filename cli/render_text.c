@@ -176,7 +176,8 @@ static void put_polling(const struct view *v, const struct model_lock *l, unsign
 	fputc('\n', v->out);
 }
 
-/* Behind whom, where that is not the holder above; a wait without one stands in the first column. */
+/* Behind whom, where that is not the holder above; a wait without one stands in the first column.
+ */
 static void put_queue(const struct view *v, const struct model_lock *l, unsigned indent)
 {
 	const struct model_lock *ahead;

@@ -134,6 +134,21 @@ def _(case):
     assert shlex.split(unit[1])[0].startswith("Environment=LD_PRELOAD=/"), unit
 
 
+@tap.test("env that cannot print leaves no directory")
+def _(case):
+    base = "/run/lockjam" if os.geteuid() == 0 else f"/dev/shm/lockjam-{os.geteuid()}"
+    for target, status in (("/dev/full", 2), (None, -signal.SIGPIPE)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        out = open(target, "w", encoding="ascii") if target else writer
+        with subprocess.Popen([LOCKJAM, "env"], stdout=out, stderr=subprocess.PIPE, text=True,
+                              env=clean_environment()) as process:
+            err = process.communicate()[1]
+        assert (process.returncode, err.count("\n")) == (status, 1 if target else 0), err
+        assert not [n for n in os.listdir(base) if n.endswith(f"-{process.pid}")]
+        os.close(writer)
+
+
 @tap.test("targets: a pid, a name, a path; what is not asked for is left out")
 def _(case):
     victim = case.victim("wait-posix")
