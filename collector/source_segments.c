@@ -173,8 +173,11 @@ static void read_candidate(void *data, uint32_t item)
 	struct name_parts parts;
 
 	/* The name is a hint that saves opening the records of the dead; the header decides. */
-	if (!parse_name(c->name, &parts) ||
-	    (is_live_view && !segment_name_is_running(d->g->proc, c->name)))
+	if (!parse_name(c->name, &parts)) {
+		c->error = refuse(c, -EINVAL, "its name is not that of a record");
+		return;
+	}
+	if (is_live_view && !segment_name_is_running(d->g->proc, c->name))
 		return;
 	c->error = segment_probe_at(d->fd, c->name, &c->s, c->cause, sizeof(c->cause));
 	if (c->error)
@@ -267,8 +270,38 @@ static ssize_t list_names(DIR *dir, char ***result)
 	return count;
 }
 
+static const char *advice(int error)
+{
+	if (error == -ENOTSUP)
+		return "use the lockjam that recorded it";
+	if (error == -EACCES || error == -EPERM)
+		return "run as root or as its user";
+	if (error == -ENOENT || error == -EINVAL)
+		return "give the directory that `lockjam run -o` made";
+	return "";
+}
+
+/* When not one record of a saved session can be read: the first one's reason. Else 0. */
+static int explain(const struct directory *d, uint32_t count, struct collect_error *error)
+{
+	const struct candidate *first = NULL;
+	char path[4096];
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct candidate *c = &d->candidates[i];
+
+		if (c->s || !c->error || c->error == -ENODATA || c->error == -ENOENT)
+			return 0;
+		first = first ? first : c;
+	}
+	if (!first || !d->g->options->dir)
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", d->path, first->name);
+	return collect_fail(error, first->error, path, first->cause, advice(first->error));
+}
+
 /* All segments of one directory; their number, or negative errno. */
-static ssize_t read_directory(struct gather *g, const char *path)
+static ssize_t read_directory(struct gather *g, const char *path, struct collect_error *error)
 {
 	/* Only a directory that the user named may be a link. */
 	int fd =
@@ -278,10 +311,10 @@ static ssize_t read_directory(struct gather *g, const char *path)
 	char **names;
 
 	if (!dir) {
-		int error = errno;
+		int failed = -errno;
 		if (fd >= 0)
 			close(fd);
-		return -error;
+		return failed;
 	}
 	ssize_t count = list_names(dir, &names);
 
@@ -291,6 +324,8 @@ static ssize_t read_directory(struct gather *g, const char *path)
 		d.candidates[i].name = names[i];
 	if (d.candidates)
 		crew_run(read_candidate, &d, count);
+	int refused = d.candidates ? explain(&d, count, error) : 0;
+
 	for (ssize_t i = 0; i < count; i++) {
 		if (d.candidates)
 			add_candidate(&d, &d.candidates[i]);
@@ -301,7 +336,7 @@ static ssize_t read_directory(struct gather *g, const char *path)
 	free(d.candidates);
 	free(names);
 	closedir(dir);
-	return count;
+	return refused ? refused : count;
 }
 
 static int collect_file(struct gather *g, const char *path, struct collect_error *error)
@@ -311,8 +346,7 @@ static int collect_file(struct gather *g, const char *path, struct collect_error
 	int r = segment_probe_at(AT_FDCWD, path, &s, cause, sizeof(cause));
 
 	if (r)
-		return collect_fail(error, r, path, cause,
-				    r == -ENOTSUP ? "use the lockjam that recorded it" : "");
+		return collect_fail(error, r, path, cause, advice(r));
 	segment_source_add(g, s, path);
 	return 0;
 }
@@ -322,18 +356,18 @@ static int collect_saved(struct gather *g, const char *path, struct collect_erro
 	struct stat st;
 
 	if (stat(path, &st))
-		return collect_fail(
-			error, -errno, path, strerror(errno),
-			errno == ENOENT ? "give the directory that `lockjam run -o` made" : "");
+		return collect_fail(error, -errno, path, strerror(errno), advice(-errno));
 	if (!S_ISDIR(st.st_mode))
 		return collect_file(g, path, error);
-	ssize_t count = read_directory(g, path);
+	*error = (struct collect_error){0};
+	ssize_t count = read_directory(g, path, error);
 
+	if (count < 0 && error->cause[0])
+		return count;
 	if (count < 0)
-		return collect_fail(error, count, path, strerror(-count), "");
+		return collect_fail(error, count, path, strerror(-count), advice(count));
 	if (!count && !session_is_marked(path))
-		return collect_fail(error, -EINVAL, path, "no session of lockjam",
-				    "give the directory that `lockjam run -o` made");
+		return collect_fail(error, -EINVAL, path, "no session of lockjam", advice(-EINVAL));
 	return 0;
 }
 
@@ -350,7 +384,7 @@ static int collect(struct gather *g, struct collect_error *error)
 	ssize_t count = session_list(&paths);
 
 	for (ssize_t i = 0; i < count; i++) {
-		ssize_t r = read_directory(g, paths[i]);
+		ssize_t r = read_directory(g, paths[i], error);
 
 		if (r == -EACCES || r == -EPERM)
 			model_note(g->m, "sessions of other users may not be read (run as root)");

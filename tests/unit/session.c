@@ -162,6 +162,27 @@ static void saved_sessions_are_read(void)
 	rmdir(top);
 }
 
+static void unreadable_sessions_are_refused(void)
+{
+	struct collector *c;
+
+	begin();
+	CU_ASSERT_EQUAL(session_create(dir, path, sizeof(path), &error), 0);
+	CU_ASSERT_EQUAL_FATAL(open_dir(&c), 0); /* empty: nothing was recorded */
+	collector_close(c);
+	segment_fixture_init(&f);
+	CU_ASSERT_EQUAL(segment_fixture_write(&f, 0, dir), 0);
+	CU_ASSERT_EQUAL_FATAL(open_dir(&c), 0); /* killed before it was ready: a note */
+	CU_ASSERT_EQUAL(collector_model(c)->notes.count, 1);
+	collector_close(c);
+	f.header.min_reader = 99;
+	CU_ASSERT_EQUAL(segment_fixture_write(&f, FIXTURE_SIZE, dir), 0);
+	CU_ASSERT_EQUAL(open_dir(&c), -ENOTSUP);
+	CU_ASSERT_STRING_EQUAL(error.advice, "use the lockjam that recorded it");
+	CU_ASSERT_EQUAL(session_remove(dir), 0);
+	rmdir(top);
+}
+
 static void what_is_no_session_is_refused(void)
 {
 	struct collector *c;
@@ -188,6 +209,7 @@ static const struct unit_test tests[] = {
 	{"follows no links", follows_no_links},
 	{"says what is wrong", says_what_is_wrong},
 	{"saved sessions are read, damaged records noted", saved_sessions_are_read},
+	{"a session of which nothing can be read is refused", unreadable_sessions_are_refused},
 	{"what is no session is refused", what_is_no_session_is_refused},
 	{NULL, NULL},
 };
