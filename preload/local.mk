@@ -8,6 +8,7 @@ preload_liblockjam_la_SOURCES = \
 	preload/cfi.h \
 	preload/cfi_reader.h \
 	preload/cfi_rules.c \
+	preload/clock.c \
 	preload/descriptor.c \
 	preload/descriptor.h \
 	preload/finding.c \
@@ -39,6 +40,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/segment.h \
 	preload/segment_file.c \
 	preload/segment_file.h \
+	preload/segment_pages.c \
+	preload/segment_record.c \
 	preload/shim.h \
 	preload/signal.c \
 	preload/signal.h \

@@ -1,6 +1,6 @@
 /*
- * How the segment comes into being; only segment.c and process.c use this. segment_file.c makes
- * the file and its mapping, segment.c fills it.
+ * How the segment comes into being, for the files that make it. segment_file.c makes the file and its
+ * mapping, segment_pages.c lays it out, segment.c makes it ours, segment_record.c fills it.
  */
 #ifndef LOCKJAM_SEGMENT_FILE_H
 #define LOCKJAM_SEGMENT_FILE_H
@@ -32,7 +32,23 @@ int segment_file_create(struct segment_file *file, const struct seg_table *table
 /* Where the session's directory is; called once, while the environment is the one of exec. */
 void segment_file_find_directory(void);
 
-/* --- segment.c, for a segment that is not the current one yet -------------------------------- */
+/* --- segment_pages.c ---------------------------------------------------------------------------- */
+
+#define SEGMENT_MAX_PAGES 2048 /* of 4 KiB: 8 MiB */
+
+/* Where the tables of every segment of this version lie; filled by segment_lay_out(). */
+extern struct seg_table segment_tables[SEG_TABLE_IDS] __attribute__((visibility("hidden")));
+
+/* The size of a segment; 0 if SEGMENT_MAX_PAGES is too small for it. */
+uint64_t segment_lay_out(void);
+
+/* A new mapping: only what segment_file_create() made resident is there. */
+void segment_pages_reset(bool grows);
+
+/* Makes the bytes writable without a fault; false when a page could not be had. */
+bool segment_have_bytes(struct seg_header *header, uint64_t offset, uint64_t length);
+
+/* --- segment_record.c, for a segment that is not the current one yet -------------------------------- */
 
 uint32_t segment_append_to(struct seg_header *header, enum seg_table_id table, void **record);
 void *segment_record_of(struct seg_header *header, enum seg_table_id table, uint32_t index);
