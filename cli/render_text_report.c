@@ -41,14 +41,21 @@ static void put_line(const struct view *v, const char *label, const char *text)
 
 static void put_pids(const struct view *v, const struct model_finding *f)
 {
-	const char *between = "   in ";
+	const char *between = "   in ", *name = NULL;
 	uint32_t i;
 
 	for (i = 0; i < FINDING_PIDS && i < f->process_count; i++) {
 		if (f->processes[i] == MODEL_NONE)
 			break;
+		const struct model_process *p = &v->model->processes.items[f->processes[i]];
+		bool is_named = name && !strcmp(name, p->name);
+
 		fputs(between, v->out);
-		text_process(v, f->processes[i]);
+		if (is_named)
+			fprintf(v->out, "pid %d", (int)p->pid);
+		else
+			text_process(v, f->processes[i]);
+		name = p->name;
 		between = ", ";
 	}
 	if (f->process_count > i)

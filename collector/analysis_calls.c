@@ -7,7 +7,8 @@
  *                   thread): the heap is being corrupted silently;
  *   unsafe-call     everything else.
  *
- * Sites of one kind, process, function and handler are one finding; their counts add up.
+ * Sites of one kind, program, function and handler are one finding, whatever process they are of;
+ * their counts add up. But who is deadlocked now is told each by itself: each has to be ended.
  */
 #include "config.h"
 
@@ -27,7 +28,7 @@ struct site {
 	uint32_t call;
 	uint32_t stuck_thread; /* MODEL_NONE unless DEADLOCK_HEAP */
 	enum finding_kind kind;
-	uint64_t handler;
+	uint32_t alone; /* the process, if it shares no finding with others; else MODEL_NONE */
 };
 
 static bool is_any_other_thread_running(const struct model *m, uint32_t thread)
@@ -91,33 +92,48 @@ static uint32_t find_stuck_thread(const struct model *m, uint32_t call)
 static struct site classify(const struct model *m, uint32_t call)
 {
 	const struct model_call *c = &m->calls.items[call];
-	struct site s = {call, MODEL_NONE, FINDING_UNSAFE_CALL, 0};
+	struct site s = {call, MODEL_NONE, FINDING_UNSAFE_CALL, MODEL_NONE};
 
-	if (c->handler != MODEL_NONE)
-		s.handler = m->handlers.items[c->handler].address;
 	if (!c->is_allocator || !c->has_interrupted_allocator)
 		return s;
 	s.stuck_thread = find_stuck_thread(m, call);
 	s.kind = s.stuck_thread == MODEL_NONE ? FINDING_HEAP_REENTERED : FINDING_DEADLOCK_HEAP;
+	if (s.kind == FINDING_DEADLOCK_HEAP && m->processes.items[c->process].state == PROCESS_LIVE)
+		s.alone = c->process;
 	return s;
 }
 
-/* Orders sites so that those of one finding stand together, the first seen first. */
+/* Who has no handler's record: its frames may tell. */
+static int compare_frames(const struct model_call *a, const struct model_call *b)
+{
+	if (a->handler != MODEL_NONE || b->handler != MODEL_NONE)
+		return 0;
+	return strcmp(a->handler_function ? a->handler_function : "",
+		      b->handler_function ? b->handler_function : "");
+}
+
+/* 0: of one finding. */
 static int compare_keys(const struct model *m, const struct site *x, const struct site *y)
 {
 	const struct model_call *a = &m->calls.items[x->call], *b = &m->calls.items[y->call];
 
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
-	if (a->process != b->process)
-		return a->process < b->process ? -1 : 1;
+	if (x->alone != y->alone)
+		return x->alone < y->alone ? -1 : 1;
 	if (a->signo != b->signo)
 		return a->signo < b->signo ? -1 : 1;
-	if (x->handler != y->handler)
-		return x->handler < y->handler ? -1 : 1;
-	return strcmp(a->function ? a->function : "", b->function ? b->function : "");
+	int order = analysis_compare_programs(m, a->process, b->process);
+
+	if (!order)
+		order = analysis_compare_handlers(m, a->handler, b->handler);
+	if (!order)
+		order = compare_frames(a, b);
+	return order ? order
+		     : strcmp(a->function ? a->function : "", b->function ? b->function : "");
 }
 
+/* Sites of one finding stand together, those of a process together, the first seen first. */
 static int compare_sites(const void *x, const void *y, void *model)
 {
 	const struct model *m = model;
@@ -126,6 +142,8 @@ static int compare_sites(const void *x, const void *y, void *model)
 
 	if (order)
 		return order;
+	if (m->calls.items[a->call].process != m->calls.items[b->call].process)
+		return m->calls.items[a->call].process < m->calls.items[b->call].process ? -1 : 1;
 	uint64_t first_a = m->calls.items[a->call].first_ns;
 	uint64_t first_b = m->calls.items[b->call].first_ns;
 
@@ -146,10 +164,10 @@ static const char *handler_text(struct model *m, const struct model_call *c)
 	return model_stringf(m, "the handler %s() of %s", c->handler_function, signal_name);
 }
 
-static const char *headline(struct model *m, const struct site *s)
+static const char *headline(struct model *m, const struct site *s, const struct model_finding *f)
 {
+	const char *process = analysis_processes_text(m, f);
 	const struct model_call c = m->calls.items[s->call];
-	const char *process = analysis_process_text(m, c.process);
 	const char *handler = handler_text(m, &c);
 	const char *function = c.function ? c.function : "an unsafe function";
 	const char *interrupted =
@@ -157,8 +175,10 @@ static const char *headline(struct model *m, const struct site *s)
 
 	switch (s->kind) {
 	case FINDING_DEADLOCK_HEAP:
-		return model_stringf(m, "%s waits for itself: %s interrupted %s and called %s()",
-				     process, handler, interrupted, function);
+		return model_stringf(m, "%s %s: %s interrupted %s and called %s()", process,
+				     f->process_count > 1 ? "each waited for themselves"
+							  : "waits for itself",
+				     handler, interrupted, function);
 	case FINDING_HEAP_REENTERED:
 		return model_stringf(m, "%s: %s interrupted %s and called %s()", process, handler,
 				     interrupted, function);
@@ -200,10 +220,17 @@ static const char *evidence_on_stack(struct model *m, const struct site *s)
 		s->kind == FINDING_DEADLOCK_HEAP ? " and waits for its lock in futex()" : "");
 }
 
-static const char *evidence(struct model *m, const struct site *sites, uint32_t count)
+static const char *where_text(struct model *m, uint32_t sites, uint32_t processes)
+{
+	if (processes > 1)
+		return model_stringf(m, ", in each of %u processes", (unsigned)processes);
+	return sites > 1 ? model_stringf(m, ", at %u sites", (unsigned)sites) : "";
+}
+
+/* `where` stands behind what was recorded. */
+static const char *evidence(struct model *m, const struct site *sites, const char *where)
 {
 	const struct model_call *c = &m->calls.items[sites[0].call];
-	const char *where = count > 1 ? model_stringf(m, ", at %u sites", (unsigned)count) : "";
 
 	if (c->is_on_stack)
 		return evidence_on_stack(m, &sites[0]);
@@ -240,17 +267,25 @@ static void report(struct model *m, const struct site *sites, uint32_t count)
 
 	if (!f)
 		return;
+	uint32_t process = MODEL_NONE;
+
 	f->first_ns = first.first_ns;
-	analysis_add_process(f, first.process);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct model_call *c = &m->calls.items[sites[i].call];
 		f->count += c->count;
 		if (c->last_ns > f->last_ns)
 			f->last_ns = c->last_ns;
-		analysis_add_stack(f, c->stack, label);
+		if (c->first_ns && c->first_ns < f->first_ns)
+			f->first_ns = c->first_ns;
+		if (!analysis_is_same_process(m, c->process, process))
+			analysis_add_process(f, c->process);
+		process = c->process;
+		/* Those of equal processes are equal. */
+		if (process == first.process)
+			analysis_add_stack(f, c->stack, label);
 	}
-	f->headline = headline(m, &sites[0]);
-	f->evidence = evidence(m, sites, count);
+	f->headline = headline(m, &sites[0], f);
+	f->evidence = evidence(m, sites, where_text(m, count, f->process_count));
 }
 
 void detect_calls(struct model *m)

@@ -92,6 +92,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis_detect.h \
 	collector/analysis_ended.c \
 	collector/analysis_errno.c \
+	collector/analysis_group.c \
 	collector/collector.h \
 	collector/findings.c \
 	collector/findings.def \

@@ -146,6 +146,7 @@ struct model_handler {
 	const char *file;
 	int line;
 	const char *module;
+	uint64_t offset;       /* of the function in module: the same in every process */
 	uint32_t flags;        /* sa_flags */
 	uint64_t mask;
 	bool is_current;
@@ -199,7 +200,7 @@ struct model_finding {
 	enum finding_kind kind;
 	enum severity severity;  /* as the table says, unless the evidence lowers it */
 	uint64_t count;
-	uint32_t processes[FINDING_PIDS]; /* first ones; MODEL_NONE ends */
+	uint32_t processes[FINDING_PIDS]; /* first ones, of one program; MODEL_NONE ends */
 	uint32_t process_count;
 	const char *headline;    /* one sentence, no newline */
 	const char *evidence;    /* how we know, one sentence, NULL none */

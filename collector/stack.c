@@ -111,6 +111,7 @@ void stacks_name_handler(struct stacks *s, uint32_t handler)
 	h->module = model_string(s->m, module->path);
 	const struct symbol *symbol = stack_symbol(s, ps, module, h->address);
 
+	h->offset = h->address - (module->has_bias ? module->bias : module->start);
 	if (!symbol)
 		return;
 	const struct symbol_part *part = &symbol->parts[symbol->count - 1];

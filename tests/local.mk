@@ -23,6 +23,8 @@ tests_unit_unit_SOURCES = \
 	tests/unit/graph.c \
 	tests/unit/kernel_locks.c \
 	tests/unit/analysis.c \
+	tests/unit/analysis_cycle.c \
+	tests/unit/analysis_fixture.h \
 	tests/unit/argument_expression.c \
 	tests/unit/argument_value.c \
 	tests/unit/lookup.c \
