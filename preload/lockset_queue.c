@@ -10,7 +10,7 @@
 #include "preload/shim.h"
 #include "preload/sys.h"
 
-#define QUEUE_SLOTS 128
+#define QUEUE_SLOTS 32
 #define SPINS 200       /* while the owner runs */
 #define NAP_NS 50000    /* while it waits for a processor */
 #define PATIENCE 500    /* naps of all threads together for one change of one owner */

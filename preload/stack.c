@@ -103,7 +103,7 @@ uint32_t stack_copy(uint32_t stack, uint64_t *pcs)
  * pointer depended on is kept: comparing it takes a tenth of the time. An entry belongs to whoever
  * has set `busy`; who finds it set (another thread, an interrupted one) does without.
  */
-#define MEMOS 32
+#define MEMOS 16
 
 struct memo {
 	_Atomic uint32_t busy;

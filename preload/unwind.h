@@ -17,7 +17,7 @@
  * What an unwinding depended on: the registers at its start and the words of stack that it read.
  * While they are the same, so is the result.
  */
-#define UNWIND_WORDS 160
+#define UNWIND_WORDS 96
 struct unwind_trace {
 	uint64_t sp, fp;
 	uint32_t count; /* of words; UNWIND_WORDS + 1: too many, or not only words decided */
