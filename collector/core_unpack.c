@@ -31,6 +31,8 @@
 #define HOLE ((size_t)4096)
 #define MEMORY_MAX ((uint64_t)256 << 20) /* that a decoder may take */
 
+#define MAYBE_UNUSED __attribute__((unused)) /* a build may have none of the libraries */
+
 /* One unpacking: a decoder calls pull() for input and push() for output. */
 struct unpacking {
 	int in, out;
@@ -42,7 +44,7 @@ struct unpacking {
 };
 
 /* The next bytes of the input; 0 at its end or after an error. */
-static size_t pull(struct unpacking *u)
+MAYBE_UNUSED static size_t pull(struct unpacking *u)
 {
 	ssize_t got;
 
@@ -76,7 +78,7 @@ static bool write_all(struct unpacking *u, const uint8_t *data, size_t size)
 }
 
 /* Appends output[0..size). */
-static bool push(struct unpacking *u, size_t size)
+MAYBE_UNUSED static bool push(struct unpacking *u, size_t size)
 {
 	for (size_t at = 0; at < size;) {
 		size_t part = HOLE - u->total % HOLE;

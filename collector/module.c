@@ -361,6 +361,17 @@ static void probe_build_id(const struct modules *modules, struct module *module)
 	}
 }
 
+/* Variables that begin as zero are memory without a file: no list of mappings shows whose. */
+static void cover_image(const struct modules *modules, struct module *module)
+{
+	const struct module *next = module + 1;
+	uint64_t end = module->bias + module->image->high;
+
+	if (end > module->end &&
+	    (next == modules->items + modules->count || end <= next->start))
+		module->end = end;
+}
+
 struct image *modules_image(const struct modules *modules, struct module *module)
 {
 	if (!module->image && !module->has_bias && !module->build_id_size)
@@ -383,6 +394,7 @@ struct image *modules_image(const struct modules *modules, struct module *module
 	    image_address_of_offset(module->image, module->map_offset, &address)) {
 		module->bias = module->map_start - address;
 		module->has_bias = true;
+		cover_image(modules, module);
 	}
 	return module->image;
 }
