@@ -4,6 +4,7 @@
 #include "collector/held.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,10 +50,15 @@ bool held_by_fd(const struct proc *proc, pid_t pid, int fd, held_fn *use, void *
 
 bool held_by_first(const struct proc *proc, pid_t pid, held_fn *use, void *data)
 {
-	/* Three reads by guess are cheaper than a listing, for which the kernel makes an entry of
-	 * every descriptor. */
-	for (int fd = 3; fd < 6; fd++)
-		if (held_by_fd(proc, pid, fd, use, data))
+	char link[PATH_MAX];
+
+	/*
+	 * A few guesses are cheaper than a listing, for which the kernel makes an entry of every
+	 * descriptor; and a link that shows a pipe or a socket is cheaper than a file of fdinfo.
+	 */
+	for (int fd = 3; fd < 8; fd++)
+		if (!proc_readlink(proc, link, sizeof(link), "%d/fd/%d", pid, fd) &&
+		    link[0] == '/' && held_by_fd(proc, pid, fd, use, data))
 			return true;
 	return false;
 }

@@ -65,7 +65,8 @@ static void find_memfds(struct gather *g, const struct kernel_locks *k)
 
 static int merge(struct gather *g, struct kernel_locks *k)
 {
-	if (!g->options->dir)
+	/* Where nothing is recorded nobody keeps records in memory either. */
+	if (!g->options->dir && g->has_sessions)
 		find_memfds(g, k);
 	int r = merge_match(g, k);
 
