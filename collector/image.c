@@ -118,7 +118,7 @@ const Dwfl_Callbacks *images_callbacks(const struct images *images)
 	return &images->callbacks;
 }
 
-struct image *images_get(struct images *images, const struct image_request *request)
+static struct image_request normalized(const struct image_request *request)
 {
 	static const uint8_t none[1];
 	struct image_request r = *request;
@@ -127,6 +127,22 @@ struct image *images_get(struct images *images, const struct image_request *requ
 		r.build_id_size = 0;
 	if (!r.build_id_size)
 		r.build_id = none;
+	return r;
+}
+
+bool images_has(const struct images *images, const struct image_request *request)
+{
+	const struct image_request r = normalized(request);
+
+	for (const struct image *image = images->buckets[hash(&r)]; image; image = image->next)
+		if (is_same(image, &r))
+			return image->elf || !r.pid || image->was_live;
+	return false;
+}
+
+struct image *images_get(struct images *images, const struct image_request *request)
+{
+	const struct image_request r = normalized(request);
 	struct image **bucket = &images->buckets[hash(&r)];
 
 	for (struct image *image = *bucket; image; image = image->next) {

@@ -67,6 +67,8 @@ int images_set_debug_path(struct images *images, const char *debug_path);
 
 /* The image, maybe one without a file; NULL if memory is out. */
 struct image *images_get(struct images *images, const struct image_request *request);
+/* Whether images_get() would have nothing left to try. */
+bool images_has(const struct images *images, const struct image_request *request);
 
 /* A module of its own for symbols and DWARF, with addresses of the file; NULL without a file. */
 Dwfl_Module *image_module(struct image *image);

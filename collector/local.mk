@@ -67,6 +67,7 @@ collector_libcollector_a_SOURCES = \
 	collector/image_open.c \
 	collector/image_open.h \
 	collector/module.c \
+	collector/module_image.c \
 	collector/module.h \
 	collector/signal_frame.c \
 	collector/signal_frame.h \

@@ -72,20 +72,38 @@ static void strip_deleted(char *path)
 		*deleted = '\0';
 }
 
+/* A number and what ends it. */
+static bool take_hex(char **at, char end, uint64_t *value)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *digit, *from = *at;
+
+	for (*value = 0; **at && (digit = strchr(digits, **at)); ++*at)
+		*value = *value << 4 | (uint64_t)(digit - digits);
+	return *at > from && *(*at)++ == end;
+}
+
+static bool skip_word(char **at)
+{
+	*at += strcspn(*at, " ");
+	return *(*at)++ == ' ';
+}
+
 /* One line of maps; false if it maps no file. The path points into the line. */
 static bool parse_map(char *line, struct core_map *map)
 {
-	unsigned long long a, b, c;
-	int at = 0;
+	uint64_t start, end, offset;
+	char *path = line;
 
-	if (sscanf(line, "%llx-%llx %*4s %llx %*s %*s %n", &a, &b, &c, &at) < 3 || !at)
+	/* "START-END rwxp OFFSET MAJ:MIN INO   PATH": thousands of lines, too many for sscanf() */
+	if (!take_hex(&path, '-', &start) || !take_hex(&path, ' ', &end) || !skip_word(&path) ||
+	    !take_hex(&path, ' ', &offset) || !skip_word(&path) || !skip_word(&path))
 		return false;
-	char *path = line + at;
-
+	path += strspn(path, " ");
 	if (path[0] != '/' && strcmp(path, VDSO_PATH))
 		return false;
 	strip_deleted(path);
-	*map = (struct core_map){a, b, c, path};
+	*map = (struct core_map){start, end, offset, path};
 	return true;
 }
 
@@ -218,8 +236,8 @@ static void sort(struct modules *modules)
 	modules->count = kept;
 }
 
-int modules_load(struct modules *modules, struct images *images, const struct proc *proc,
-		 struct segment *segment, pid_t pid)
+int modules_begin(struct modules *modules, struct images *images, const struct proc *proc,
+		  struct segment *segment, pid_t pid)
 {
 	int error = 0;
 
@@ -230,9 +248,29 @@ int modules_load(struct modules *modules, struct images *images, const struct pr
 	if (segment)
 		error = load_segment(modules, segment);
 	sort(modules);
-	if (!error && pid)
-		error = load_maps(modules, proc, pid);
+	if (error)
+		modules_done(modules);
+	return error;
+}
+
+int modules_complete(struct modules *modules)
+{
+	if (modules->is_complete || !modules->pid)
+		return 0;
+	modules->is_complete = true;
+	int error = load_maps(modules, modules->proc, modules->pid);
+
 	sort(modules);
+	return error;
+}
+
+int modules_load(struct modules *modules, struct images *images, const struct proc *proc,
+		 struct segment *segment, pid_t pid)
+{
+	int error = modules_begin(modules, images, proc, segment, pid);
+
+	if (!error)
+		error = modules_complete(modules);
 	if (error)
 		modules_done(modules);
 	return error;
@@ -302,99 +340,4 @@ struct module *modules_find(const struct modules *modules, uint64_t address)
 	if (address == UINT64_MAX)
 		return NULL;
 	return find_overlap(modules, modules->count, address, address + 1);
-}
-
-/* The build-id among the notes in page[from..to), or 0. */
-static uint32_t find_build_id(const char *page, size_t from, size_t to, uint8_t *id)
-{
-	while (from + sizeof(Elf64_Nhdr) + 4 <= to) {
-		Elf64_Nhdr note;
-
-		memcpy(&note, page + from, sizeof(note));
-		size_t name = from + sizeof(note), data = name + ((note.n_namesz + 3u) & ~3u);
-
-		if (note.n_namesz > to || note.n_descsz > to || data + note.n_descsz > to)
-			return 0;
-		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
-		    !memcmp(page + name, "GNU", 4) && note.n_descsz <= IMAGE_BUILD_ID_MAX) {
-			memcpy(id, page + data, note.n_descsz);
-			return note.n_descsz;
-		}
-		from = data + ((note.n_descsz + 3u) & ~3u);
-	}
-	return 0;
-}
-
-/*
- * What the process really has mapped: the first page of a file nearly always holds its notes.
- * Without it a file that was replaced since could pass for the mapped one.
- */
-static bool read_mapped(const struct modules *modules, uint64_t address, void *data, size_t size)
-{
-	if (modules->core)
-		return core_read(modules->core, address, data, size);
-	return modules->pid && !proc_is_recorded(modules->proc) &&
-	       proc_read_memory(modules->proc, modules->pid, address, data, size) == (ssize_t)size;
-}
-
-static void probe_build_id(const struct modules *modules, struct module *module)
-{
-	char page[4096];
-	Elf64_Ehdr header;
-
-	if (module->map_offset || !read_mapped(modules, module->map_start, page, sizeof(page)))
-		return;
-	memcpy(&header, page, sizeof(header));
-	if (memcmp(header.e_ident, ELFMAG, SELFMAG) || header.e_ident[EI_CLASS] != ELFCLASS64)
-		return;
-	for (size_t i = 0; i < header.e_phnum && !module->build_id_size; i++) {
-		size_t at = header.e_phoff + i * sizeof(Elf64_Phdr);
-		Elf64_Phdr ph;
-
-		if (at > sizeof(page) - sizeof(ph))
-			return;
-		memcpy(&ph, page + at, sizeof(ph));
-		if (ph.p_type == PT_NOTE && ph.p_offset < sizeof(page) &&
-		    ph.p_filesz <= sizeof(page) - ph.p_offset)
-			module->build_id_size = find_build_id(
-				page, ph.p_offset, ph.p_offset + ph.p_filesz, module->build_id);
-	}
-}
-
-/* Variables that begin as zero are memory without a file: no list of mappings shows whose. */
-static void cover_image(const struct modules *modules, struct module *module)
-{
-	const struct module *next = module + 1;
-	uint64_t end = module->bias + module->image->high;
-
-	if (end > module->end &&
-	    (next == modules->items + modules->count || end <= next->start))
-		module->end = end;
-}
-
-struct image *modules_image(const struct modules *modules, struct module *module)
-{
-	if (!module->image && !module->has_bias && !module->build_id_size)
-		probe_build_id(modules, module);
-	struct image_request r = {
-		.path = module->path,
-		.file = module->file,
-		.core = modules->core,
-		.build_id = module->build_id,
-		.build_id_size = module->build_id_size,
-		.pid = modules->pid,
-		.start = module->map_start,
-		.end = module->map_end,
-	};
-	uint64_t address;
-
-	if (!module->image)
-		module->image = images_get(modules->images, &r);
-	if (module->image && !module->has_bias &&
-	    image_address_of_offset(module->image, module->map_offset, &address)) {
-		module->bias = module->map_start - address;
-		module->has_bias = true;
-		cover_image(modules, module);
-	}
-	return module->image;
 }

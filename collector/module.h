@@ -30,12 +30,21 @@ struct modules {
 	const struct core *core; /* of a process in a core, NULL otherwise */
 	struct module *items;    /* by start, not overlapping */
 	uint32_t count, room;
-	char *maps; /* holds paths */
+	bool is_complete; /* /proc/PID/maps was looked at */
+	char *maps;       /* holds paths */
 };
 
 /* segment may be NULL, pid 0. What cannot be read is simply not there. 0 or -ENOMEM. */
 int modules_load(struct modules *modules, struct images *images, const struct proc *proc,
 		 struct segment *segment, pid_t pid);
+/* The same in two steps: what was recorded, then the rest, if it is needed (again: nothing). What
+ * modules_find() gave is no longer valid after the second. */
+int modules_begin(struct modules *modules, struct images *images, const struct proc *proc,
+		  struct segment *segment, pid_t pid);
+int modules_complete(struct modules *modules);
+/* Whether return addresses can be named without the second step: their modules were recorded, and
+ * other processes have had the files opened. */
+bool modules_are_open(const struct modules *modules, const uint64_t *pcs, uint32_t count);
 /* The same of a core's process; exe: the file of its program, NULL: where it was. */
 int modules_load_core(struct modules *modules, struct images *images, struct segment *segment,
 		      const struct core *core, const char *exe);

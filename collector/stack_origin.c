@@ -24,7 +24,7 @@ int stack_resolve_pcs(struct stacks *s, uint32_t stack)
 {
 	const struct model_stack st = s->m->stacks.items[stack];
 	struct segment *segment = stack_segment(s, st.process);
-	struct process_stacks *ps = stack_process(s, st.process);
+	struct process_stacks *ps = stack_process_recorded(s, st.process);
 	struct seg_stack record;
 
 	if (!ps)
@@ -38,7 +38,11 @@ int stack_resolve_pcs(struct stacks *s, uint32_t stack)
 		return -ENOMEM;
 	uint32_t count = segment_stack_pcs(segment, &record, pcs, max);
 
-	stack_name_pcs(s, stack, ps, pcs, count);
+	/* /proc/PID/maps of thousands of equal processes would say nothing new. */
+	if (!modules_are_open(&ps->modules, pcs, count))
+		ps = stack_process(s, st.process);
+	if (ps)
+		stack_name_pcs(s, stack, ps, pcs, count);
 	free(pcs);
 	if (record.flags & 1)
 		s->m->stacks.items[stack].stopped = "the recorder keeps no more frames than these";

@@ -39,7 +39,9 @@ struct stacks {
 
 /* The segment of a process, NULL without one. */
 struct segment *stack_segment(const struct stacks *s, uint32_t process);
-/* Its modules, read at the first call; NULL if memory is out. */
+/* Its modules as they were recorded, read at the first call; NULL if memory is out. */
+struct process_stacks *stack_process_recorded(struct stacks *s, uint32_t process);
+/* All of its modules; of a living process from /proc/PID/maps, too. */
 struct process_stacks *stack_process(struct stacks *s, uint32_t process);
 /* Its unwinder; only the last few used are kept. NULL if memory is out. */
 struct unwinder *stack_unwinder(struct stacks *s, struct process_stacks *ps);

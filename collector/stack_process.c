@@ -24,15 +24,15 @@ static struct process_stacks *load_process(struct stacks *s, uint32_t process)
 	if (ps && s->core && process == s->core_process)
 		error = modules_load_core(&ps->modules, s->images, segment, s->core, s->core_exe);
 	else if (ps)
-		error = modules_load(&ps->modules, s->images, s->proc, segment,
-				     p->state == PROCESS_LIVE ? p->pid : 0);
+		error = modules_begin(&ps->modules, s->images, s->proc, segment,
+				      p->state == PROCESS_LIVE ? p->pid : 0);
 	if (!error)
 		return ps;
 	free(ps);
 	return NULL;
 }
 
-struct process_stacks *stack_process(struct stacks *s, uint32_t process)
+struct process_stacks *stack_process_recorded(struct stacks *s, uint32_t process)
 {
 	if (process >= s->process_count) {
 		uint32_t count = s->m->processes.count;
@@ -46,6 +46,13 @@ struct process_stacks *stack_process(struct stacks *s, uint32_t process)
 	if (!s->processes[process])
 		s->processes[process] = load_process(s, process);
 	return s->processes[process];
+}
+
+struct process_stacks *stack_process(struct stacks *s, uint32_t process)
+{
+	struct process_stacks *ps = stack_process_recorded(s, process);
+
+	return ps && !modules_complete(&ps->modules) ? ps : NULL;
 }
 
 static void drop_oldest_unwinder(struct stacks *s)
