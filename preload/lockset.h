@@ -4,7 +4,7 @@
  *
  * Changes of the set are applied by whoever has its try-lock, for a few dozen instructions. A
  * handler that interrupted the owner leaves its change in a short queue, which the owner empties before
- * and after it lets go. Another thread waits for an owner that has lost its processor, some 25 ms at most for
+ * and after it lets go. Another thread waits for an owner that has lost its processor, half a second at most for
  * all threads together; then it is taken for stuck, and changes are queued. One is lost only when the queue
  * is full (counted).
  */

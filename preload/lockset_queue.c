@@ -13,7 +13,7 @@
 #define QUEUE_SLOTS 32
 #define SPINS 200       /* while the owner runs */
 #define NAP_NS 50000    /* while it waits for a processor */
-#define PATIENCE 500    /* naps of all threads together for one change of one owner */
+#define PATIENCE 4000   /* naps of all threads together for one change of one owner */
 
 /*
  * A bounded queue of many writers and one reader, who has the try-lock (after D. Vyukov): a slot

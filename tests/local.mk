@@ -61,6 +61,7 @@ VICTIMS = \
 	tests/victims/altstack-held \
 	tests/victims/close-drops \
 	tests/victims/close-keeps \
+	tests/victims/crowd \
 	tests/victims/every-unsafe \
 	tests/victims/every-wrapper \
 	tests/victims/exec-closes \
@@ -99,6 +100,7 @@ tests_victims_heap_single_nopie_CFLAGS = $(AM_CFLAGS) -fno-pie
 tests_victims_heap_single_nopie_LDFLAGS = -no-pie
 tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
+tests_victims_crowd_LDADD = -lpthread
 tests_victims_unwinding_LDADD = -lpthread
 if HAVE_CXX
 check_PROGRAMS += tests/victims/cxx tests/victims/thrown-out

@@ -20,11 +20,11 @@ KINDS = {"POSIX": 1, "OFDLCK": 2, "FLOCK": 3}
 SIZE = 200
 
 
-def kernel_locks(fds):
-    """{(kind, mode, inode, start, end)} that the kernel shows for our descriptors."""
+def kernel_locks(fds, pid="self"):
+    """{(kind, mode, inode, start, end)} that the kernel shows for these descriptors."""
     found = set()
     for fd in fds:
-        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
+        with open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as file:
             for line in file:
                 if not line.startswith("lock:"):
                     continue
@@ -150,6 +150,18 @@ def _(case):
     result = subprocess.run([sys.executable, os.path.abspath(__file__), "walk", seed], env=env,
                             cwd=case.dir, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"seed {seed}\n{result.stdout}{result.stderr}"
+
+
+@tap.test("threads and the handlers that interrupt them: the record is what the kernel says", 120)
+def _(case):
+    victim = case.victim("crowd")
+    path, = glob.glob(os.path.join(case.session, f"{victim.pid}-*.seg"))
+    kernel = kernel_locks(os.listdir(f"/proc/{victim.pid}/fdinfo"), victim.pid)
+    recorded = recorded_locks(path)
+    lost = segment.Segment(path).lost_busy
+    assert kernel == recorded, (f"kernel only {sorted(kernel - recorded)}\n"
+                                f"recorded only {sorted(recorded - kernel)}\nlost {lost}")
+    assert not lost, lost
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ LOCKS, RESOURCES, THREADS, STACKS = 2, 1, 0, 5
 HEADER = struct.Struct("<QIIIIQII ii Q II QQ IiQ II QQ IIII")
 TABLE = struct.Struct("<QIIII")
 TABLES_AT = 136
+LOST_BUSY_AT = 120
 
 
 class Segment:
@@ -25,6 +26,7 @@ class Segment:
         (_, self.version, _, self.header_size, self.table_count, self.file_size, _, _, self.pid,
          self.ppid, self.start_time, self.image) = fields[:12]
         self.state = fields[15]
+        self.lost_busy, = struct.unpack_from("<I", self.data, LOST_BUSY_AT)
         self.tables = [TABLE.unpack_from(self.data, TABLES_AT + i * TABLE.size)
                        for i in range(self.table_count)]
 
