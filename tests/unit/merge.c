@@ -3,9 +3,13 @@
 
 #include "collector/merge.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "collector/crew.h"
+#include "collector/owners.h"
 #include "collector/select.h"
 #include "tests/unit/render_fixture.h"
 #include "tests/unit/unit.h"
@@ -244,6 +248,65 @@ static void the_dead_stay_as_recorded(void)
 	end();
 }
 
+/* /proc/locks skipped all lines; fdinfo and system calls of tests/fixtures/proc-good tell. */
+static void skipped_lines_are_asked_for(void)
+{
+	const char *source = getenv("LOCKJAM_TEST_SRCDIR");
+	char root[4096];
+
+	begin();
+	snprintf(root, sizeof(root), "%s/tests/fixtures/proc-good", source ? source : ".");
+	g.proc = proc_new(root);
+	uint32_t heir = recorded(LOCK_HELD, process(901), makedev(0xfe, 2), 4713);
+	uint32_t held = recorded(LOCK_HELD, process(500), makedev(0xfe, 2), 4712);
+	uint32_t gone = recorded(LOCK_HELD, process(3301), makedev(0xfe, 2), 4799);
+	uint32_t wait = recorded(LOCK_WAITING, process(21130), makedev(0xfe, 2), 4711);
+	uint32_t copy = recorded(LOCK_HELD, g.m->locks.items[heir].process, makedev(0xfe, 2), 4713);
+	struct model_lock *l = g.m->locks.items;
+	l[heir].kind = l[copy].kind = LOCK_FLOCK;
+	l[heir].ofd = l[copy].ofd = 7;
+	l[heir].fd = l[copy].fd = l[gone].fd = 5;
+	l[heir].is_inherited = true; /* comes second although it stands first */
+	l[held].kind = LOCK_OFD;
+	l[held].fd = 99; /* a duplicate is open still */
+	l[held].start = 100;
+	l[held].end = 199;
+	l[wait].fd = 9;
+	l[wait].thread = model_add_thread(g.m);
+	g.m->threads.items[0].process = l[wait].process;
+	g.m->threads.items[0].tid = 21130;
+	merge("");
+	for (uint32_t i = 0; i < g.m->locks.count; i++)
+		CU_ASSERT_EQUAL(lock(i)->evidence, EVIDENCE_STALE);
+	owners_confirm(&g);
+	CU_ASSERT_EQUAL(lock(held)->evidence, EVIDENCE_OBSERVED);
+	CU_ASSERT_EQUAL(lock(gone)->evidence, EVIDENCE_STALE);
+	CU_ASSERT_EQUAL(lock(wait)->evidence, EVIDENCE_OBSERVED);
+	CU_ASSERT_EQUAL(lock(copy)->evidence, EVIDENCE_OBSERVED);
+	CU_ASSERT_EQUAL(lock(heir)->evidence, EVIDENCE_INFERRED);
+	CU_ASSERT(lock(heir)->is_copy);
+	proc_free((struct proc *)g.proc);
+	end();
+}
+
+static void count_item(void *data, uint32_t item)
+{
+	((uint8_t *)data)[item]++;
+}
+
+static void a_crew_does_each_item_once(void)
+{
+	static uint8_t done[5000];
+	static const uint32_t counts[] = {0, 1, 63, 64, 5000};
+
+	for (size_t n = 0; n < sizeof(counts) / sizeof(counts[0]); n++) {
+		memset(done, 0, sizeof(done));
+		crew_run(count_item, done, counts[n]);
+		for (uint32_t i = 0; i < sizeof(done); i++)
+			CU_ASSERT_EQUAL(done[i], i < counts[n]);
+	}
+}
+
 static void targets_keep_their_chain(void)
 {
 	begin();
@@ -283,6 +346,8 @@ static const struct unit_test tests[] = {
 	{"polling ends by silence or a free lock", polling_ends},
 	{"former images of a process hold nothing", former_images_hold_nothing},
 	{"the dead stay as they were recorded", the_dead_stay_as_recorded},
+	{"what /proc/locks skipped is asked for", skipped_lines_are_asked_for},
+	{"a crew does each item once", a_crew_does_each_item_once},
 	{"targets keep the chain of waits from them", targets_keep_their_chain},
 	{NULL, NULL},
 };
