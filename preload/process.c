@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "preload/carry.h"
 #include "preload/inherit.h"
@@ -65,8 +66,14 @@ void process_init(void)
 void process_segment_created(struct seg_header *fresh, struct seg_header *parent)
 {
 	lockset_reset();
-	if (parent)
-		module_inherit(fresh, parent);
+	if (!parent)
+		return;
+	module_inherit(fresh, parent);
+	/* In a chroot without /proc; a child that was not exec'ed is the same program. */
+	if (!fresh->exe[0]) {
+		memcpy(fresh->exe, parent->exe, sizeof(fresh->exe));
+		memcpy(fresh->cmdline, parent->cmdline, sizeof(fresh->cmdline));
+	}
 }
 
 /* --- fork --------------------------------------------------------------------------------------- */
