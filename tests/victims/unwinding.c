@@ -1,30 +1,50 @@
 /*
  * Scenario: a lock is taken at the end of calls of every shape that an unwinder may meet: plain,
  * with a frame of any size, with a realigned stack, called back by libc, in a thread, in a handler
- * on either stack, very deep. Each prints glibc's own backtrace of the place first.
- * Expect: the recorded stack of each lock is the printed one.
+ * on either stack, very deep. Each prints the backtraces that glibc and libunwind see at the place first.
+ * Expect: the recorded stack of each lock is the printed ones.
  */
 #include "handler.h"
 
 #include <alloca.h>
+#include <dlfcn.h>
 #include <execinfo.h>
 #include <pthread.h>
 
 #define FRAMES 100
 
-static int fd;
+typedef int walk_function(void **pcs, int size);
 
-/* The lock's number is its byte. The place is the return address into our caller, and what is behind. */
-static __attribute__((noinline)) void take(int number, const char *shape)
+static int fd;
+static walk_function *libunwind; /* NULL where it is not installed */
+
+/* Opened, not linked: it exports a backtrace() of its own that would take the place of glibc's. */
+static walk_function *find_libunwind(void)
+{
+	void *library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+
+	return library ? (walk_function *)dlsym(library, "unw_backtrace") : NULL;
+}
+
+static __attribute__((always_inline)) inline void say(const char *oracle, walk_function *walk,
+						      int number, const char *shape)
 {
 	void *pcs[FRAMES];
-	int count = backtrace(pcs, FRAMES);
+	int count = walk(pcs, FRAMES);
 
-	printf("shape %d %s", number, shape);
+	printf("%s %d %s", oracle, number, shape);
 	for (int i = 1; i < count; i++)
 		printf(" %p", pcs[i]);
 	printf("\n");
 	fflush(stdout);
+}
+
+/* The lock's number is its byte. The place is the return address into our caller, and what is behind. */
+static __attribute__((noinline)) void take(int number, const char *shape)
+{
+	say("glibc", backtrace, number, shape);
+	if (libunwind)
+		say("libunwind", libunwind, number, shape);
 	victim_must(victim_fcntl(fd, number % 2 ? F_SETLKW : F_SETLK, F_WRLCK, number * 2, 1), shape);
 }
 
@@ -108,6 +128,7 @@ int main(int argc, char **argv)
 	pthread_t thread;
 
 	victim_watchdog();
+	libunwind = find_libunwind();
 	fd = victim_open(argc > 1 ? argv[1] : "lock");
 	take(1, "plain");
 	with_alloca(argc * 1000);
