@@ -45,9 +45,11 @@ static int set_environment(const char *dir)
 static void tell_findings(struct view *v, const char *kept_dir)
 {
 	struct view_tally t = view_tally(v->model);
-	char errors[TEXT_SIZE], warnings[TEXT_SIZE], text[4 * TEXT_SIZE], advice[PATH_MAX + 64];
+	char all[TEXT_SIZE], errors[TEXT_SIZE], warnings[TEXT_SIZE], text[4 * TEXT_SIZE];
+	char advice[PATH_MAX + 64];
 
-	snprintf(text, sizeof(text), "%u findings (%s, %s)", t.errors + t.warnings + t.notes,
+	snprintf(text, sizeof(text), "%s (%s, %s)",
+		 text_count(all, t.errors + t.warnings + t.notes, "finding"),
 		 text_count(errors, t.errors, "error"),
 		 text_count(warnings, t.warnings, "warning"));
 	if (kept_dir) {
