@@ -65,7 +65,6 @@ struct story {
 	struct gather *g;
 	const struct segment *s;
 	uint32_t process;
-	uint32_t *resources; /* by lock: what the latest event about it named, 0 unknown */
 };
 
 static const char *resource_text(struct story *t, uint32_t index)
@@ -81,22 +80,12 @@ static const char *resource_text(struct story *t, uint32_t index)
 				       r.key2);
 }
 
-/* The file of a lock; its own record only while nobody else uses the slot. */
+/* The events name the file themselves: the lock's record may be used again by now. */
 static const char *lock_text(struct story *t, const struct seg_event *e)
 {
-	uint32_t index = e->value <= segment_count(t->s, SEG_LOCKS) ? e->value : 0;
-	bool is_named = e->kind == SEG_EV_WAIT || e->kind == SEG_EV_ACQUIRED;
-	struct seg_lock l;
-
-	if (index && is_named)
-		t->resources[index] = e->aux;
-	if (is_named)
+	if (e->kind == SEG_EV_WAIT || e->kind == SEG_EV_ACQUIRED)
 		return resource_text(t, e->aux);
-	if (index && t->resources[index])
-		return resource_text(t, t->resources[index]);
-	if (!segment_read(t->s, SEG_LOCKS, index, &l, sizeof(l)))
-		return resource_text(t, l.resource);
-	return "a file";
+	return resource_text(t, e->value >> 32);
 }
 
 static const char *signal_text(struct story *t, uint32_t handler)
@@ -211,19 +200,10 @@ void segment_events_add(struct gather *g, const struct segment *s, uint32_t proc
 	uint32_t count = segment_count(s, SEG_EVENTS);
 	/* A full ring begins behind its newest event. */
 	uint32_t first = count ? segment_header(s)->events_written % count : 0;
-	struct story t = {
-		.g = g,
-		.s = s,
-		.process = process,
-		.resources = calloc(segment_count(s, SEG_LOCKS) + (size_t)1, sizeof(uint32_t))};
+	struct story t = {.g = g, .s = s, .process = process};
 
-	if (!t.resources) {
-		g->m->out_of_memory = true;
-		return;
-	}
 	if (segment_header(s)->events_written < segment_header(s)->tables[SEG_EVENTS].capacity)
 		first = 0;
 	for (uint32_t i = 0; i < count; i++)
 		add_event(&t, (first + i) % count + 1);
-	free(t.resources);
 }

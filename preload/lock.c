@@ -113,7 +113,8 @@ static void withdraw(uint32_t slot, int error)
 {
 	const struct seg_lock *record = segment_record(SEG_LOCKS, slot);
 
-	segment_event(SEG_EV_WITHDRAWN, record->mode, error, slot, record->start);
+	segment_event(SEG_EV_WITHDRAWN, record->mode, error,
+		      (uint64_t)record->resource << 32 | slot, record->start);
 	lockset_free(slot);
 }
 
@@ -238,7 +239,8 @@ static void refused(struct lock_call *call, int error)
 	change.stack = stack_capture();
 	lockset_submit(&change);
 	segment_event_at(change.now_ns,
-			 &(struct segment_event){ SEG_EV_REFUSED, call->mode, error, change.slot,
+			 &(struct segment_event){ SEG_EV_REFUSED, call->mode, error,
+						  (uint64_t)call->resource << 32,
 						  call->range.start });
 }
 

@@ -311,8 +311,8 @@ enum seg_event_kind {
 	SEG_EV_EXIT,      /* value: status */
 	SEG_EV_WAIT,      /* value: lock index; aux: resource index (the lock's slot may be reused) */
 	SEG_EV_ACQUIRED,  /* value: lock index; aux: resource index */
-	SEG_EV_REFUSED,   /* value: lock index; aux: errno */
-	SEG_EV_WITHDRAWN, /* value: lock index; aux: errno */
+	SEG_EV_REFUSED,   /* value: resource index << 32; aux: errno */
+	SEG_EV_WITHDRAWN, /* value: resource index << 32 | lock index; aux: errno */
 	SEG_EV_RELEASED,  /* value: resource index; aux: kind */
 	SEG_EV_DROPPED,   /* value: resource index; a close released a POSIX lock */
 	SEG_EV_INSTALL,   /* value: handler index */
