@@ -8,4 +8,5 @@ dist_man_MANS += \
 	docs/man/lockjam-signals.1
 EXTRA_DIST += \
 	docs/architecture.md \
-	docs/json.md
+	docs/json.md \
+	docs/performance.md

@@ -71,7 +71,7 @@ def bench_locks(case):
     table("fcntl lock + unlock under 20 frames", "ns", medians(variants), "without", "2.0 x")
 
 
-def inserts(case, shim, transactions=20000, rows=1, directory=None, pragma="synchronous=off"):
+def inserts(case, shim, transactions=5000, rows=1, directory=None, pragma="synchronous=off"):
     """Milliseconds of so many transactions of so many inserts."""
     path = os.path.join(directory or case.dir, "bench.db")
     for suffix in ("", "-journal", "-wal", "-shm"):
@@ -93,10 +93,10 @@ def bench_sqlite(case):
         for title, options in (
                 ("500 transactions of one insert, on disk, as sqlite3 comes",
                  dict(transactions=500, directory=disk, pragma="synchronous=full")),
-                ("2,000 transactions of 100 inserts, on a tmpfs, synchronous=off",
-                 dict(transactions=2000, rows=100)),
-                ("20,000 transactions of one insert, on a tmpfs, synchronous=off",
-                 dict(transactions=20000))):
+                ("500 transactions of 100 inserts, on a tmpfs, synchronous=off",
+                 dict(transactions=500, rows=100)),
+                ("5,000 transactions of one insert, on a tmpfs, synchronous=off",
+                 dict(transactions=5000))):
             found = medians({"without": lambda o=options: inserts(case, None, **o),
                              "lockjam": lambda o=options: inserts(case, "preload", **o)})
             table(f"sqlite3: {title}", "ms", found, "without")
@@ -123,7 +123,7 @@ def bench_memory(case):
     before = set(os.listdir(case.session))
     inserts(case, "preload")
     for name in set(os.listdir(case.session)) - before:
-        print(f"  {'sqlite3 after 20,000 transactions':42} "
+        print(f"  {'sqlite3 after 5,000 transactions':42} "
               f"{resident(os.path.join(case.session, name)):12}")
 
 
