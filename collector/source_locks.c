@@ -17,6 +17,14 @@ static bool has_live_process(const struct gather *g, pid_t pid)
 	return gather_live_process(g, pid) != MODEL_NONE;
 }
 
+/* A flock stays charged to its taker: of the session, but gone. Its heir may not
+ * be recorded yet. */
+static bool is_left_by_ours(const struct gather *g, const struct kernel_lock *e)
+{
+	return e->kind == LOCK_FLOCK && e->pid > 0 &&
+	       index_first(&g->processes, e->pid) != UINT32_MAX && !proc_has(g->proc, "%d", e->pid);
+}
+
 /* Of a saved session only holds and queues in which one of its processes stands are of interest. */
 static void drop_foreign(const struct gather *g, struct kernel_locks *k)
 {
@@ -28,6 +36,7 @@ static void drop_foreign(const struct gather *g, struct kernel_locks *k)
 			is_ours |=
 				k->items[last].lock != MODEL_NONE ||
 				k->items[last].process != MODEL_NONE ||
+				is_left_by_ours(g, &k->items[last]) ||
 				(k->items[last].pid > 0 && has_live_process(g, k->items[last].pid));
 		for (uint32_t i = first; !is_ours && i < last; i++)
 			k->items[i].is_outdated = true;
