@@ -89,7 +89,7 @@ def check_steady(view, steady):
         assert sorted(w["pid"] for w in path[0]["waiters"]) == waiting, path
 
 
-@tap.test(f"{SNAPSHOTS} snapshots agree with /proc/locks while stress-ng runs", 400)
+@tap.test(f"{SNAPSHOTS} snapshots agree with /proc/locks while stress-ng runs", 700)
 def _(case):
     if not shutil.which("stress-ng"):
         raise Skip("stress-ng is not installed")
