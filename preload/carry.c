@@ -189,7 +189,7 @@ void carry_over(void)
 {
 	struct seg_header *header = segment_get();
 	char path[SEGMENT_PATH_MAX];
-	struct former former;
+	struct former former = { 0 };
 
 	if (!header->image || !segment_file_path(path, header->start_time, header->image - 1))
 		return;
