@@ -6,13 +6,11 @@
 #include "preload/shim.h"
 #include "preload/sys.h"
 
-#define FRESH_NS 100000
 #define MAX_FD 65536 /* what is above is not followed over dup and close */
 
 struct descriptor {
 	_Atomic uint64_t ofd;
 	_Atomic uint64_t resource; /* epoch << 32 | index */
-	_Atomic uint64_t looked_ns;
 };
 
 /* Zero pages until used: a program with few descriptors touches one. */
@@ -80,25 +78,6 @@ void descriptor_set_resource(int fd, uint32_t resource)
 	note_limit(fd);
 	atomic_store_explicit(&d->resource, (segment_epoch() & UINT32_MAX) << 32 | resource,
 			      memory_order_relaxed);
-}
-
-uint32_t descriptor_fresh_resource(int fd, uint64_t now_ns)
-{
-	struct descriptor *d = slot(fd);
-
-	if (!d ||
-	    now_ns - atomic_load_explicit(&d->looked_ns, memory_order_relaxed) > FRESH_NS)
-		return 0;
-	return descriptor_resource(fd);
-}
-
-void descriptor_set_fresh(int fd, uint32_t resource, uint64_t now_ns)
-{
-	struct descriptor *d = slot(fd);
-
-	descriptor_set_resource(fd, resource);
-	if (d)
-		atomic_store_explicit(&d->looked_ns, now_ns, memory_order_relaxed);
 }
 
 int descriptor_other(uint64_t ofd, int fd)

@@ -21,14 +21,6 @@ uint64_t descriptor_new_ofd(void);
 uint32_t descriptor_resource(int fd);
 void descriptor_set_resource(int fd, uint32_t resource);
 
-/*
- * The same if the file was looked at so shortly before now_ns that it need not be again: a loop
- * that locks is spared half of its fstat calls and more. What could go wrong in that time is a close
- * that we do not see and an open of another file under the same number.
- */
-uint32_t descriptor_fresh_resource(int fd, uint64_t now_ns);
-void descriptor_set_fresh(int fd, uint32_t resource, uint64_t now_ns);
-
 /* Another descriptor than `fd` with the same open file description, or -1. */
 int descriptor_other(uint64_t ofd, int fd);
 

@@ -34,13 +34,11 @@ static uint64_t find_ofd(const struct lock_call *call)
 	return ofd;
 }
 
-static bool identify(struct lock_call *call, uint64_t now)
+/* fstat costs a third of what recording adds; but a descriptor may have been closed unseen. */
+static bool identify(struct lock_call *call)
 {
 	struct stat st;
 
-	call->resource = descriptor_fresh_resource(call->fd, now);
-	if (call->resource && (call->kind == SEG_LOCK_POSIX || (call->ofd = descriptor_ofd(call->fd))))
-		return true;
 	if (sys_fstat(call->fd, &st) < 0)
 		return false;
 	call->resource = resource_of(&st, call->fd);
@@ -50,7 +48,7 @@ static bool identify(struct lock_call *call, uint64_t now)
 		call->ofd = find_ofd(call);
 		descriptor_set_ofd(call->fd, call->ofd);
 	}
-	descriptor_set_fresh(call->fd, call->resource, now);
+	descriptor_set_resource(call->fd, call->resource);
 	return true;
 }
 
@@ -175,7 +173,7 @@ static void granted(struct lock_call *call)
 		segment_open_record(&record->seq);
 		record->flags &= (uint8_t)~SEG_LOCK_CONVERT;
 	} else {
-		if (call->blocking || !identify(call, now))
+		if (call->blocking || !identify(call))
 			return;
 		call->slot = lockset_new(&record);
 		if (!call->slot)
@@ -228,7 +226,7 @@ static void refused(struct lock_call *call, int error)
 	struct lockset_change change;
 	uint64_t now = shim_now_ns();
 
-	if (!identify(call, now))
+	if (!identify(call))
 		return;
 	if (call->kind == SEG_LOCK_FLOCK && lockset_has_ofd()) {
 		change = change_of(call, LOCKSET_RELEASE);
@@ -270,7 +268,8 @@ bool lock_begin(struct lock_call *call)
 	if (!call->mode) {
 		if (identify_held(call))
 			release(call);
-	} else if (now = shim_now_ns(), identify(call, now)) {
+	} else if (identify(call)) {
+		now = shim_now_ns();
 		/* The old mode is gone as soon as flock waits, see refused(). */
 		if (call->kind == SEG_LOCK_FLOCK && lockset_has_ofd() &&
 		    lockset_mode_of(call->resource, call->kind, call->ofd, call->range) ==
