@@ -15,6 +15,7 @@ from lib import proc, tap, views  # noqa: E402
 from lib.case import Skip, wait_until  # noqa: E402
 
 SNAPSHOTS = int(os.environ.get("LOCKJAM_TEST_SNAPSHOTS", "500"))
+SECONDS = 700  # for all of them, on a busy machine
 KINDS = {"POSIX": "posix", "OFDLCK": "ofd", "FLOCK": "flock"}
 SLACK_NS = 50_000_000  # between our clock readings and those of the collector
 
@@ -72,6 +73,7 @@ def judge(key, party, before, after):
 
 def steady_victims(case):
     """Victims in one state for the whole test: [(their holder, waiters)]."""
+    os.environ["VICTIM_SECONDS"] = str(SECONDS)
     found = []
     for name in ("wait-posix", "wait-ofd", "wait-flock"):
         victim = case.victim(name, case.path(name + ".lock"), shim="preload")
@@ -89,7 +91,7 @@ def check_steady(view, steady):
         assert sorted(w["pid"] for w in path[0]["waiters"]) == waiting, path
 
 
-@tap.test(f"{SNAPSHOTS} snapshots agree with /proc/locks while stress-ng runs", 700)
+@tap.test(f"{SNAPSHOTS} snapshots agree with /proc/locks while stress-ng runs", SECONDS)
 def _(case):
     if not shutil.which("stress-ng"):
         raise Skip("stress-ng is not installed")
