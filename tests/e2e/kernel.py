@@ -55,12 +55,25 @@ def is_named(key, party, entries):
     return bool(pids) and (key[0] != "posix" or party["pid"] in pids)
 
 
+def is_touched(key, party, entries):
+    """Whether the process holds bytes of this range, or next to it, in any mode: ranges that meet
+    become one, and a converted lock stays one, as old as its oldest part."""
+    kind, _mode, dev, ino, start, end, waits = key
+    for (k, _m, d, i, s, e, w), pids in entries.items():
+        if (k, d, i, w) == (kind, dev, ino, waits) and (kind != "posix" or party["pid"] in pids):
+            if (e is None or start <= e + 1) and (end is None or s <= end + 1):
+                return True
+    return False
+
+
 def judge(key, party, before, after):
     """agrees, changed (set aside), or phantom."""
     readings = [is_named(key, party, reading.entries) for reading in (before, after)]
     if all(readings):
         return "agrees"
     if any(readings) or key[-1] and party["pid"] in before.blocked | after.blocked:
+        return "changed"
+    if not key[-1] and any(is_touched(key, party, r.entries) for r in (before, after)):
         return "changed"
     # In neither reading: it can only be true if it began after the first one.
     if party["since_ns"] and party["since_ns"] < before.when - SLACK_NS:

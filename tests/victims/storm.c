@@ -5,7 +5,14 @@
  */
 #include "handler.h"
 
+#include <sys/mman.h>
+
 #define FILES 4
+#define TOGETHER_MAX 64
+
+/* Shared with the children: whether the one in this slot has made its first requests. */
+static volatile char *at_work;
+static int own_slot;
 
 static uint64_t state; /* of xorshift: deaths differ, a seed repeats them as far as the kernel does */
 
@@ -54,8 +61,10 @@ static void churn(void)
 {
 	int fds[3] = { open_one(), open_one(), open_one() };
 
-	for (;;) {
+	for (unsigned requests = 0;; requests++) {
 		lock_something(fds[draw(3)]);
+		if (requests == 3 && at_work)
+			at_work[own_slot] = 1;
 		if (draw(64) == 0) {
 			int which = (int)draw(3);
 			close(fds[which]);
@@ -83,8 +92,9 @@ static void live(bool may_exec)
 	churn();
 }
 
-static pid_t start_one(void)
+static pid_t start_one(int slot)
 {
+	at_work[slot] = 0;
 	uint64_t seed = draw(UINT64_MAX - 1) + 1;
 	pid_t parent = getpid(), pid = fork();
 
@@ -93,22 +103,35 @@ static pid_t start_one(void)
 	if (pid == 0) {
 		victim_die_with(parent);
 		state = seed;
+		own_slot = slot;
 		live(true);
 	}
 	return pid;
 }
 
+/* One in eight dies whatever it does; the others have begun, or had time to (some wait or exec). */
+static void kill_one(pid_t pid, int slot)
+{
+	bool is_patient = draw(8) != 0;
+
+	for (int i = 0; is_patient && !at_work[slot] && i < 10; i++)
+		victim_pause();
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 static void storm(int deaths, int together)
 {
-	pid_t pids[64] = { 0 };
+	pid_t pids[TOGETHER_MAX] = { 0 };
 
+	at_work = mmap(NULL, TOGETHER_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (at_work == MAP_FAILED)
+		err(99, "mmap");
 	for (int i = 0; i < deaths; i++) {
 		pid_t *slot = &pids[i % together];
-		if (*slot) {
-			kill(*slot, SIGKILL);
-			waitpid(*slot, NULL, 0);
-		}
-		*slot = start_one();
+		if (*slot)
+			kill_one(*slot, i % together);
+		*slot = start_one(i % together);
 		nanosleep(&(struct timespec){ .tv_nsec = (long)draw(800000) }, NULL);
 	}
 	for (int i = 0; i < together; i++) {
