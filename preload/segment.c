@@ -90,9 +90,14 @@ static bool have_anchor(void)
 	return true;
 }
 
-/* A second thread that meets the creator waits for it, but not for long. */
+/*
+ * A second thread that meets the creator waits for it, but not for long. A handler that interrupted
+ * the creator must not: a timer that is shorter than the wait would keep the creator for ever.
+ */
 static struct seg_header *await(struct anchor *anchor)
 {
+	if (shim_self.in_creation)
+		return NULL;
 	for (int i = 0; i < SPIN_LIMIT; i++) {
 		if (atomic_load_explicit(&anchor->state, memory_order_acquire) != ANCHOR_CREATING)
 			break;
@@ -112,10 +117,12 @@ static struct seg_header *attach(void)
 	anchor = own.anchor;
 	if (!atomic_compare_exchange_strong(&anchor->state, &state, ANCHOR_CREATING))
 		return state == ANCHOR_CREATING ? await(anchor) : NULL;
+	shim_self.in_creation = 1;
 	header = create();
 	atomic_store_explicit(&anchor->segment, header, memory_order_release);
 	atomic_store_explicit(&anchor->state, header ? ANCHOR_READY : ANCHOR_FAILED,
 			      memory_order_release);
+	shim_self.in_creation = 0;
 	return header;
 }
 

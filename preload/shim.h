@@ -37,6 +37,8 @@ struct shim_self {
 	struct shim_frame *lockset_frame; /* lockset_queue.c: where this thread last had the try-lock */
 	void *inheritance;        /* inherit.h: between the fork's two sides, what the child shares */
 	uint64_t stack_low, stack_high; /* unwind.c: a part of the stack that is known to be there */
+	uint32_t in_creation; /* 1 while this thread makes the segment: its handlers must not wait */
+	uint32_t reserved;
 };
 static_assert(sizeof(struct shim_self) <= 128, "budget of DESIGN: 128 bytes of TLS");
 static_assert(offsetof(struct shim_self, frame) == 0, "thunks test offset 0");
