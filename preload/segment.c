@@ -90,14 +90,9 @@ static bool have_anchor(void)
 	return true;
 }
 
-/*
- * A second thread that meets the creator waits for it, but not for long. A handler that interrupted
- * the creator must not: a timer that is shorter than the wait would keep the creator for ever.
- */
+/* A second thread that meets the creator waits for it, but not for long. */
 static struct seg_header *await(struct anchor *anchor)
 {
-	if (shim_self.in_creation)
-		return NULL;
 	for (int i = 0; i < SPIN_LIMIT; i++) {
 		if (atomic_load_explicit(&anchor->state, memory_order_acquire) != ANCHOR_CREATING)
 			break;
@@ -106,6 +101,10 @@ static struct seg_header *await(struct anchor *anchor)
 	return atomic_load_explicit(&anchor->segment, memory_order_acquire);
 }
 
+/*
+ * A handler that interrupted the creator does not wait for it: a timer that is shorter than the wait
+ * would keep the creator for ever.
+ */
 static struct seg_header *attach(void)
 {
 	uint32_t state = ANCHOR_NONE;
@@ -115,9 +114,14 @@ static struct seg_header *attach(void)
 	if (!have_anchor())
 		return NULL;
 	anchor = own.anchor;
-	if (!atomic_compare_exchange_strong(&anchor->state, &state, ANCHOR_CREATING))
-		return state == ANCHOR_CREATING ? await(anchor) : NULL;
+	if (shim_self.in_creation && atomic_load(&anchor->state) == ANCHOR_CREATING)
+		return NULL;
+	/* Before the state says so, for the handlers in between. */
 	shim_self.in_creation = 1;
+	if (!atomic_compare_exchange_strong(&anchor->state, &state, ANCHOR_CREATING)) {
+		shim_self.in_creation = 0;
+		return await(anchor); /* NULL where it failed */
+	}
 	header = create();
 	atomic_store_explicit(&anchor->segment, header, memory_order_release);
 	atomic_store_explicit(&anchor->state, header ? ANCHOR_READY : ANCHOR_FAILED,
