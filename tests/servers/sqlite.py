@@ -11,8 +11,9 @@ from lib.case import LOCKJAM, Skip, wait_until  # noqa: E402
 
 
 def start_writer(case, mode):
-    """sqlite3 in a transaction that it does not end before it is told."""
-    writer = case.start(["sqlite3", "-bail", case.path("db")], "preload")
+    """sqlite3 in a transaction that it does not end before it is told. It may have to wait, too: its
+    COMMIT asks for the whole file, of which a poller holds a part for a moment at each try."""
+    writer = case.start(["sqlite3", "-bail", "-cmd", ".timeout 60000", case.path("db")], "preload")
     writer.process.stdin.write(
         f"PRAGMA journal_mode={mode};\nCREATE TABLE t(x);\nBEGIN IMMEDIATE;\n"
         "INSERT INTO t VALUES(1);\nSELECT 'ready';\n")
