@@ -31,7 +31,6 @@ struct gather {
 	uint32_t tombstone_count, tombstone_room;
 	struct core *core;     /* NULL without one; its paths and segments point into it */
 	uint32_t core_process; /* of the core, into m->processes */
-	bool has_sessions;     /* the live view found directories of sessions */
 	uint64_t bytes_read;   /* of segments: bounded as a whole */
 	uint64_t last_ns;      /* the latest time in any record */
 	uint64_t last_real_ns; /* the same moment on CLOCK_REALTIME, by that record's header */

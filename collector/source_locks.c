@@ -74,8 +74,8 @@ static void find_memfds(struct gather *g, const struct kernel_locks *k)
 
 static int merge(struct gather *g, struct kernel_locks *k)
 {
-	/* Where nothing is recorded nobody keeps records in memory either. */
-	if (!g->options->dir && g->has_sessions)
+	/* Also where there is no session: who had none within reach keeps its record in memory. */
+	if (!g->options->dir)
 		find_memfds(g, k);
 	int r = merge_match(g, k);
 

@@ -383,7 +383,6 @@ static int collect(struct gather *g, struct collect_error *error)
 	char **paths;
 	ssize_t count = session_list(&paths);
 
-	g->has_sessions = count > 0;
 	for (ssize_t i = 0; i < count; i++) {
 		ssize_t r = read_directory(g, paths[i], error);
 
