@@ -84,7 +84,6 @@ enum seg_state {
 /* What the recorder could not do; bits of seg_header.limits. Each is a note in the report. */
 enum seg_limit {
 	SEG_LIMIT_NO_UNWINDER = 1 << 0, /* libc has no _dl_find_object (2.35): no stacks */
-	SEG_LIMIT_FORK_UNWIND = 1 << 1, /* reserved: no longer set */
 	SEG_LIMIT_NO_DIR = 1 << 2,      /* no session directory within reach: memfd */
 	SEG_LIMIT_CARRY = 1 << 3,       /* the former image's record could not be read */
 	SEG_LIMIT_NO_PROC = 1 << 4,     /* /proc is not there: paths and start time unknown */

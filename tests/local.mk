@@ -93,7 +93,7 @@ VICTIMS = \
 	tests/victims/wait-ofd \
 	tests/victims/wait-posix
 check_PROGRAMS += $(VICTIMS)
-EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h
+EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h tests/victims/wait.h tests/victims/alone.h
 
 tests_victims_heap_single_nopie_SOURCES = tests/victims/heap-single.c
 tests_victims_heap_single_nopie_CFLAGS = $(AM_CFLAGS) -fno-pie

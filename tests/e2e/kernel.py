@@ -136,6 +136,8 @@ def _(case):
     print(f"# {SNAPSHOTS} snapshots: {dict(tally)}")
     assert not phantoms, f"{len(phantoms)} phantoms, the first: {phantoms[0]}"
     assert tally["agrees"] > SNAPSHOTS * 9, tally
+    # Locks that came back between the two readings are among them: about one in twenty.
+    assert tally["of these not in the graph"] < tally["steady in the kernel"] / 4, tally
 
 
 if __name__ == "__main__":
