@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/message.h"
 #include "cli/shim.h"
+#include "collector/segment/session.h"
 #include "preload/segment.h"
 
 /* In single quotes for a shell. */

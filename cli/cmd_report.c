@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/read.h"
 #include "cli/render.h"
+#include "collector/core/core.h"
 
 static int run(const struct options *o)
 {
@@ -13,7 +14,7 @@ static int run(const struct options *o)
 
 	/* report DIR is report -o DIR; a core can be combined with -o. */
 	if (own.operand_count > 0 && !reading_pid(own.operands[0])) {
-		bool is_core = collector_is_core(own.operands[0]);
+		bool is_core = core_is_file(own.operands[0]);
 
 		if (is_core)
 			own.core = own.operands[0];

@@ -17,7 +17,8 @@
 #include "cli/render_text.h"
 #include "cli/shim.h"
 #include "cli/text.h"
-#include "collector/program.h"
+#include "collector/proc/program.h"
+#include "collector/segment/session.h"
 #include "preload/segment.h"
 
 /* The environment that the child is to inherit. 0, or the exit status. */

@@ -7,6 +7,7 @@
 #include "cli/json.h"
 #include "cli/render_text.h"
 #include "cli/text.h"
+#include "collector/model/findings.h"
 
 void json_add(struct json_object *o, const char *key, struct json_object *value)
 {

@@ -10,6 +10,7 @@
 #include "cli/render.h"
 #include "cli/render_text.h"
 #include "cli/text.h"
+#include "collector/model/findings.h"
 
 /* --- pieces -------------------------------------------------------------------------------- */
 

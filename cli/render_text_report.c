@@ -10,6 +10,7 @@
 
 #include "cli/render_text.h"
 #include "cli/text.h"
+#include "collector/model/findings.h"
 
 /* Beyond these a report for people counts instead of listing (--all lists). */
 #define REPORT_FINDINGS 40

@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 #include "collector/collector.h"
-#include "collector/graph.h"
-#include "collector/model.h"
+#include "collector/model/graph.h"
+#include "collector/model/model.h"
 
 /* Why a stack is shown. */
 enum backtrace_kind {

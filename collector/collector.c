@@ -12,10 +12,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "collector/analysis.h"
-#include "collector/select.h"
-#include "collector/source.h"
-#include "collector/stack.h"
+#include "collector/analysis/analysis.h"
+#include "collector/source/select.h"
+#include "collector/source/source.h"
+#include "collector/stack/stack.h"
 
 #define CORE_FRAMES_MAX 1000000 /* of all threads of a core together; some 80 MB */
 
@@ -33,15 +33,6 @@ static const struct source *const sources[] = {
 	&source_locks,
 	&source_tasks,
 };
-
-int collect_fail(struct collect_error *error, int code, const char *object, const char *cause,
-		 const char *advice)
-{
-	snprintf(error->object, sizeof(error->object), "%s", object);
-	snprintf(error->cause, sizeof(error->cause), "%s", cause);
-	snprintf(error->advice, sizeof(error->advice), "%s", advice);
-	return code;
-}
 
 static uint64_t clock_ns(clockid_t clock)
 {

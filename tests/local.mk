@@ -200,10 +200,10 @@ tests_fuzz_replay_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(
 
 # What the target runs through is built once more with the fuzzer's instrumentation; the rest comes
 # from the library.
-FUZZ_PARTS = tests/fuzz/fuzz_segment.c collector/gather.c collector/graph.c collector/index.c \
-	collector/kernel_locks.c collector/merge.c collector/merge_match.c collector/model.c \
-	collector/proc.c collector/segment_load.c collector/segment_model.c collector/segment_read.c \
-	collector/segment_story.c collector/select_reduce.c
+FUZZ_PARTS = tests/fuzz/fuzz_segment.c collector/source/gather.c collector/model/graph.c collector/model/index.c \
+	collector/proc/kernel_locks.c collector/source/merge.c collector/source/merge_match.c collector/model/model.c \
+	collector/proc/proc.c collector/segment/segment_load.c collector/source/segment_model.c collector/segment/segment_read.c \
+	collector/source/segment_story.c collector/source/select_reduce.c
 tests/fuzz/fuzz_segment: $(FUZZ_PARTS) config.h collector/libcollector.a
 	$(AM_V_at)$(MKDIR_P) tests/fuzz
 	$(AM_V_CCLD)sources=; for f in $(FUZZ_PARTS); do sources="$$sources $(srcdir)/$$f"; done; \

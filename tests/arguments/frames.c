@@ -17,8 +17,8 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-#include "collector/argument_stack.h"
-#include "collector/stack_live.h"
+#include "collector/argument/argument_stack.h"
+#include "collector/stack/stack_live.h"
 
 #define FRAMES_MAX 200
 

@@ -19,6 +19,9 @@ PRINTS = re.compile(r"\b(?:printf|vprintf|puts|putchar|perror|err|errx|warn|warn
 ALLOWED = {"preload": ("preload/", "config.h"),
            "collector": ("collector/", "preload/segment.h", "config.h"),
            "cli": ("cli/", "collector/", "preload/segment.h", "config.h")}
+# The floors of the collector: a folder includes itself and what stands before it here.
+FLOORS = ("model", "arch", "proc", "segment", "core", "symbol", "unwind", "argument", "stack",
+          "source", "analysis")
 # Links of the shim: DESIGN allows libc alone; the loader and libm come with it.
 SHIM_LIBRARIES = re.compile(r"^(libc\.so\.|ld-linux)")
 
@@ -26,10 +29,12 @@ SHIM_LIBRARIES = re.compile(r"^(libc\.so\.|ld-linux)")
 def sources(part, suffixes=(".c", ".h", ".def", ".S")):
     """{path: text} of a part, relative to the top."""
     found = {}
-    for name in sorted(os.listdir(os.path.join(SRCDIR, part))):
-        if name.endswith(suffixes):
-            with open(os.path.join(SRCDIR, part, name), encoding="utf-8") as file:
-                found[f"{part}/{name}"] = file.read()
+    for folder, _folders, names in sorted(os.walk(os.path.join(SRCDIR, part))):
+        for name in sorted(names):
+            if name.endswith(suffixes):
+                path = os.path.join(folder, name)
+                with open(path, encoding="utf-8") as file:
+                    found[os.path.relpath(path, SRCDIR)] = file.read()
     return found
 
 
@@ -49,6 +54,23 @@ def add_part(part):
 
 for _part in ALLOWED:
     add_part(_part)
+
+
+@tap.test("the collector's folders stand on each other in one order")
+def _(_case):
+    wrong, seen = [], set()
+    for path, text in sources("collector").items():
+        folder = path.split("/")[1]
+        if folder not in FLOORS:
+            continue
+        seen.add(folder)
+        for name in INCLUDE.findall(text):
+            words = name.split("/")
+            if words[0] == "collector" and words[1] not in FLOORS[:FLOORS.index(folder) + 1] \
+                    and name != "collector/collect.h":
+                wrong.append(f"{path}: {name}")
+    assert not wrong, "\n".join(wrong)
+    assert seen == set(FLOORS), set(FLOORS) - seen
 
 
 @tap.test("there is no cycle of includes")

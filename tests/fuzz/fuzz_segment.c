@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/graph.h"
-#include "collector/merge.h"
-#include "collector/select.h"
-#include "collector/source.h"
+#include "collector/model/graph.h"
+#include "collector/source/merge.h"
+#include "collector/source/select.h"
+#include "collector/source/source.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "collector/collector.h"
+#include "collector/model/findings.h"
 #include "tests/unit/analysis_fixture.h"
 
 /* --- calls in handlers ------------------------------------------------------------------------ */

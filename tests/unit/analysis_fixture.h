@@ -2,7 +2,7 @@
 #ifndef LOCKJAM_TESTS_ANALYSIS_FIXTURE_H
 #define LOCKJAM_TESTS_ANALYSIS_FIXTURE_H
 
-#include "collector/analysis.h"
+#include "collector/analysis/analysis.h"
 #include "tests/unit/unit.h"
 
 #define SECOND UINT64_C(1000000000)

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "collector/argument_expression.h"
+#include "collector/argument/argument_expression.h"
 #include "tests/unit/unit.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collector/argument_value.h"
+#include "collector/argument/argument_value.h"
 #include "tests/unit/unit.h"
 
 #define BASE UINT64_C(0x1000)

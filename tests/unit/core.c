@@ -9,7 +9,7 @@
 #include <sys/procfs.h>
 #include <unistd.h>
 
-#include "collector/core.h"
+#include "collector/core/core.h"
 #include "tests/unit/unit.h"
 
 #define HEADERS 8

@@ -1,7 +1,7 @@
 /* The order of display, and the model's invariants. */
 #include "config.h"
 
-#include "collector/graph.h"
+#include "collector/model/graph.h"
 
 #include <stdio.h>
 #include <string.h>

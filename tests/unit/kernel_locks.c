@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "collector/kernel_locks.h"
+#include "collector/proc/kernel_locks.h"
 #include "tests/unit/unit.h"
 
 static struct kernel_locks k;

@@ -1,16 +1,16 @@
 /* The kernel's word against the records: models by hand, lines of /proc/locks as text. */
 #include "config.h"
 
-#include "collector/merge.h"
+#include "collector/source/merge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "collector/crew.h"
-#include "collector/owners.h"
-#include "collector/select.h"
+#include "collector/proc/crew.h"
+#include "collector/source/owners.h"
+#include "collector/source/select.h"
 #include "tests/unit/render_fixture.h"
 #include "tests/unit/unit.h"
 

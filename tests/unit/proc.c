@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "collector/collector.h"
-#include "collector/graph.h"
-#include "collector/proc.h"
+#include "collector/model/graph.h"
+#include "collector/proc/proc.h"
 #include "tests/unit/unit.h"
 
 static struct collect_error error;

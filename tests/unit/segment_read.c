@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collector/segment_read.h"
+#include "collector/segment/segment_read.h"
 #include "tests/unit/segment_fixture.h"
 #include "tests/unit/unit.h"
 

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collector/source.h"
+#include "collector/collector.h"
+#include "collector/segment/session.h"
 #include "tests/unit/segment_fixture.h"
 #include "tests/unit/unit.h"
 

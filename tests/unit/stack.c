@@ -13,8 +13,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "collector/arch.h"
-#include "collector/stack.h"
+#include "collector/arch/arch.h"
+#include "collector/stack/stack.h"
 #include "tests/unit/segment_fixture.h"
 #include "tests/unit/unit.h"
 

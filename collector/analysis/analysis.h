@@ -1,0 +1,21 @@
+/*
+ * The analysis: findings from a model. Pure: no I/O, no clock, a stable order, so that tests build
+ * models by hand and compare.
+ */
+#ifndef LOCKJAM_ANALYSIS_H
+#define LOCKJAM_ANALYSIS_H
+
+#include "collector/model/model.h"
+
+/* Appends all findings, sorted by kind (findings.def), process, first_ns. Calls that are to be
+ * judged must be classified before (stacks_classify). */
+void analyse(struct model *m);
+
+/* There is a DEADLOCK_CYCLE of living processes among the findings. */
+bool analysis_has_cycle(const struct model *m);
+
+/* Takes out each DEADLOCK_CYCLE of living processes that is not found again in a model made later:
+ * the same processes, files and, where they are known, the same requests. */
+void analysis_confirm(struct model *m, const struct model *again);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * What the detectors share: each is one function from the model as it stands to new findings, in
+ * a file of its own, and one line in analysis.c. They are pure: no I/O, no clock, no state. Nobody
+ * but analysis*.c includes this.
+ */
+#ifndef LOCKJAM_ANALYSIS_DETECT_H
+#define LOCKJAM_ANALYSIS_DETECT_H
+
+#include "collector/model/model.h"
+
+/* The detectors. Memory that runs out is told by model.out_of_memory. */
+void detect_calls(struct model *m);  /* DEADLOCK_HEAP, HEAP_REENTERED, UNSAFE_CALL */
+void detect_errno(struct model *m);  /* ERRNO_CLOBBERED */
+void detect_cycles(struct model *m); /* DEADLOCK_CYCLE */
+
+/* A new finding with the severity of its kind; NULL if memory is out. The pointer is valid until
+ * the next one is added. */
+struct model_finding *analysis_add(struct model *m, enum finding_kind kind);
+/* Adds the process unless it is there. process_count also counts those beyond FINDING_PIDS. */
+void analysis_add_process(struct model_finding *f, uint32_t process);
+/* Adds a stack unless it is MODEL_NONE, there already, or there is no room. */
+void analysis_add_stack(struct model_finding *f, uint32_t stack, const char *label);
+
+/*
+ * Equal processes have equal findings: those of one program (its file), handler and function are
+ * one. Handlers are compared by name and file, or by module and offset, never by address. < 0, 0, >
+ * 0; a handler may be MODEL_NONE.
+ */
+int analysis_compare_programs(const struct model *m, uint32_t a, uint32_t b);
+int analysis_compare_handlers(const struct model *m, uint32_t a, uint32_t b);
+/* The same process, maybe another image of it. */
+bool analysis_is_same_process(const struct model *m, uint32_t a, uint32_t b);
+
+/* Texts for headlines, owned by the model, never NULL. */
+const char *analysis_process_text(struct model *m, uint32_t process); /* "/bin/x (pid 12)" */
+/* "/bin/x (pid 12) and 7 more processes": of a finding that has all its processes. */
+const char *analysis_processes_text(struct model *m, const struct model_finding *f);
+const char *analysis_signal_text(struct model *m, int signo);     /* "SIGALRM", "SIGRTMIN+2" */
+const char *analysis_errno_text(struct model *m, int number);     /* "EINTR" */
+const char *analysis_duration_text(struct model *m, uint64_t ns); /* "4.2s", "250ms" */
+/* "the handler idle_handler() of SIGALRM", "the handler of SIGALRM"; handler may be MODEL_NONE. */
+const char *analysis_handler_text(struct model *m, uint32_t handler, int signo);
+
+#endif

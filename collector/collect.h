@@ -1,0 +1,41 @@
+/*
+ * What is asked of a collection, and how a failure is told: one sentence for the user.
+ */
+#ifndef LOCKJAM_COLLECT_H
+#define LOCKJAM_COLLECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct collect_target {
+	pid_t pid;        /* > 0: this process */
+	const char *name; /* else a command name or a path of a locked file (it begins with '/') */
+};
+
+struct collect_options {
+	const char *proc_root;   /* NULL: "/"; tests give a recorded tree */
+	const char *dir;         /* a session directory or one segment file; NULL: the live system */
+	const char *core;        /* a core file; NULL: none. With dir the two are combined */
+	const char *exe;         /* the program that the core is of, wherever it thinks it was; NULL */
+	const struct collect_target *targets; /* none: everything that can be seen */
+	uint32_t target_count;
+	bool is_offline;         /* take every process of dir for dead (a copied session) */
+	const char *sysroot;     /* where the modules' files are looked up; NULL "/" */
+	uint32_t max_frames;     /* 0: no limit but the library's own (STACK_FRAMES_MAX) */
+	bool want_events;        /* fill model.events */
+	bool want_handlers;      /* name the functions of all handlers, not only of those that called
+				  * something unsafe: needs the symbols of every program */
+};
+
+struct collect_error {
+	char object[256]; /* what it was about */
+	char cause[256];
+	char advice[256]; /* what to do, "" none */
+};
+
+/* Fills *error; returns `code`. */
+int collect_fail(struct collect_error *error, int code, const char *object, const char *cause,
+		 const char *advice);
+
+#endif

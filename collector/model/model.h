@@ -1,0 +1,307 @@
+/*
+ * The model: what is known about processes, locks, handlers and findings at one moment.
+ *
+ * Plain arrays that grow; records name each other by index (MODEL_NONE for none), never by
+ * pointer, because arrays move. Sources fill it, merge and analysis refine it, renderers read it.
+ * It knows nothing of /proc, segments, DWARF or output. Times are CLOCK_MONOTONIC nanoseconds, 0
+ * unknown. Strings are owned by the model (model_string) and live as long as it does.
+ */
+#ifndef LOCKJAM_MODEL_H
+#define LOCKJAM_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define MODEL_NONE UINT32_MAX
+#define MODEL_TO_EOF UINT64_MAX
+
+/* How sure we are of a hold or a wait. */
+enum evidence {
+	EVIDENCE_OBSERVED, /* the kernel says so now (with or without a record) */
+	EVIDENCE_RECORDED, /* from a record alone: the state at the process's death, or not checkable */
+	EVIDENCE_INFERRED, /* deduced: the owner was found by descriptors, the call by its registers */
+	EVIDENCE_STALE,    /* recorded, but the kernel does not confirm it: never shown as fact */
+};
+
+enum process_state {
+	PROCESS_LIVE,
+	PROCESS_EXITED, /* recorded exit */
+	PROCESS_KILLED, /* gone without a recorded exit */
+	PROCESS_EXECED, /* an earlier image of a process that went on */
+	PROCESS_DUMPED, /* as its core has it */
+};
+
+struct model_process {
+	pid_t pid;
+	pid_t ppid;
+	uint64_t start_time; /* clock ticks since boot, 0 unknown; with pid it names the process */
+	uint32_t image;
+	uid_t uid;
+	enum process_state state;
+	int exit_status;     /* only PROCESS_EXITED */
+	bool is_target;      /* chosen by the targets (all are when there are none), not only related */
+	bool has_segment;
+	bool has_children_threads; /* more than one thread was seen */
+	const char *exe;     /* path, never NULL ("" unknown) */
+	const char *name;    /* what lines show: title, else exe, else comm in [brackets] */
+	const char *cmdline; /* arguments joined by blanks, "" unknown */
+	const char *segment_path; /* NULL without */
+	uint64_t ended_ns;
+	uint64_t deliveries;
+};
+
+struct model_thread {
+	uint32_t process;
+	pid_t tid;
+	char task_state;      /* of /proc/PID/stat ('S', 'R', 'D', ...), 0 unknown */
+	long syscall;         /* number it is blocked in, -1 none or unknown */
+	uint64_t syscall_args[6];
+	uint64_t sp, pc;      /* of /proc/PID/syscall; 0 unknown */
+	uint32_t handler_depth;
+	int handler_signo;    /* innermost active handler, 0 none */
+	uint32_t call;        /* raw finding (calls[]) whose call has not returned, MODEL_NONE */
+	uint64_t call_since_ns;
+	uint32_t stack;       /* where it was, if that is known for good (a core); else MODEL_NONE */
+};
+
+enum resource_kind { RESOURCE_FILE };
+
+struct model_resource {
+	enum resource_kind kind;
+	uint64_t dev, ino;   /* dev as stat(2) gives it; 0 if only the kernel's number is known */
+	uint64_t kernel_dev; /* MAJ:MIN of /proc/locks, as makedev(); 0 unknown */
+	const char *path;    /* "" unknown; shown as dev:ino then */
+	bool is_deleted;
+};
+
+enum lock_kind { LOCK_POSIX, LOCK_OFD, LOCK_FLOCK, LOCK_LEASE, LOCK_KINDS };
+enum lock_mode { MODE_READ, MODE_WRITE };
+enum lock_state { LOCK_HELD, LOCK_WAITING, LOCK_POLLING };
+
+/* One hold, or one request that was not granted. */
+struct model_lock {
+	enum lock_state state;
+	enum lock_kind kind;
+	enum lock_mode mode;
+	enum evidence evidence;
+	uint32_t resource;
+	uint32_t process; /* MODEL_NONE: nobody could be named; said in the output */
+	uint32_t thread;  /* MODEL_NONE unknown */
+	uint64_t start, end; /* bytes, inclusive; MODEL_TO_EOF without an end */
+	uint64_t since_ns;   /* hold: granted; wait: asked; poll: first refusal; 0 unknown */
+	uint64_t last_try_ns;
+	uint32_t tries;      /* LOCK_POLLING */
+	uint64_t ofd;        /* equal: the same open file description; 0 unknown */
+	uint64_t request;    /* tells one wait from the next of the same thread */
+	int fd;              /* the descriptor it was asked through, -1 unknown */
+	uint32_t stack;      /* where it was asked for */
+	uint32_t queue_rank; /* LOCK_WAITING: order in the kernel's queue, from 0 */
+	uint32_t blocker;    /* waiter: the lock (a hold, or another waiter) it is queued behind */
+	bool is_carried, is_inherited;
+	bool is_copy;        /* hold of an open file description that is shown for another process */
+};
+
+/* FRAME_INLINE: the function into which the frame before it was inlined; both share one address,
+ * which, as in gdb, is shown with the innermost. */
+enum frame_kind { FRAME_CALL, FRAME_INLINE, FRAME_SIGNAL };
+
+struct model_frame {
+	enum frame_kind kind;
+	uint64_t pc;           /* 0 for FRAME_INLINE */
+	const char *function;  /* NULL unknown */
+	const char *arguments; /* "a=1, b=2" without parentheses, NULL unknown */
+	const char *file;      /* source, NULL unknown */
+	int line;
+	const char *module;    /* path of the object, NULL unknown */
+	int signo;             /* FRAME_SIGNAL: of the handler that was called, 0 unknown */
+};
+
+enum stack_origin {
+	STACK_PCS,     /* recorded program counters of one process */
+	STACK_SLICE,   /* recorded registers and stack of one process */
+	STACK_THREAD,  /* a live thread, now */
+	STACK_CORE,    /* a thread of a core */
+};
+
+/* A stack, unwound and named only when asked for (stack_resolve of stack.h). */
+struct model_stack {
+	enum stack_origin origin;
+	uint32_t process;
+	uint32_t thread;       /* STACK_THREAD, STACK_CORE */
+	uint32_t raw;          /* STACK_PCS: index in the segment; STACK_SLICE: the raw finding;
+				* STACK_CORE: the core's thread */
+	bool is_resolved;
+	uint32_t first_frame;  /* into model.frames */
+	uint32_t frame_count;
+	const char *stopped;   /* "Backtrace stopped: ..." reason, NULL if it reached its end */
+};
+
+struct model_handler {
+	uint32_t process;
+	int signo;
+	uint64_t address;      /* of the function */
+	const char *function;  /* NULL until resolved or unknown */
+	const char *file;
+	int line;
+	const char *module;
+	uint64_t offset;       /* of the function in module: the same in every process */
+	uint32_t flags;        /* sa_flags */
+	uint64_t mask;
+	bool is_current;
+	uint32_t installs;
+	uint32_t stack;        /* where installed first */
+	uint64_t deliveries, by_user, by_timer, by_kernel;
+	pid_t last_sender;
+	uint32_t max_depth;
+	uint64_t total_ns, max_ns, first_ns, last_ns;
+	uint64_t errno_clobbered;
+	int errno_before, errno_after;
+};
+
+/*
+ * A call of an async-signal-unsafe function in a handler: evidence for analysis. As recorded, or
+ * (is_on_stack) seen in the frames of a core's thread.
+ */
+struct model_call {
+	uint32_t process;
+	uint32_t thread;
+	uint32_t handler;      /* into handlers, MODEL_NONE unknown */
+	int signo;
+	const char *function;
+	bool is_allocator;     /* function is of the malloc family */
+	bool is_lock;          /* function waits for a lock */
+	bool is_threaded;      /* the process had several threads */
+	uint64_t count, first_ns, last_ns;
+	uint32_t stack;        /* STACK_SLICE */
+	bool is_on_stack;      /* `thread` is in it; there is no record, and no time */
+	bool is_waiting;       /* is_on_stack: it waits there, in futex() */
+	const char *handler_function; /* is_on_stack: NULL unknown */
+	/* Filled by stack_classify(): */
+	bool is_classified;
+	bool has_interrupted_allocator; /* an allocator frame stands right outside the signal frame */
+	const char *interrupted; /* innermost interrupted function, NULL unknown */
+};
+
+enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
+
+enum finding_kind {
+#define FINDING(name, id, severity, title, explanation, advice) FINDING_##name,
+#include "collector/model/findings.def"
+#undef FINDING
+	FINDING_KINDS
+};
+
+#define FINDING_PIDS 8
+#define FINDING_STACKS 4
+
+struct model_finding {
+	enum finding_kind kind;
+	enum severity severity;  /* as the table says, unless the evidence lowers it */
+	uint64_t count;
+	uint32_t processes[FINDING_PIDS]; /* first ones, of one program; MODEL_NONE ends */
+	uint32_t process_count;
+	const char *headline;    /* one sentence, no newline */
+	const char *evidence;    /* how we know, one sentence, NULL none */
+	struct {
+		uint32_t stack;
+		const char *label; /* "called in the handler of SIGALRM", ... */
+	} stacks[FINDING_STACKS];
+	uint32_t stack_count;
+	uint64_t first_ns, last_ns;
+};
+
+/* The core file that the model is about. */
+struct model_core {
+	const char *path;   /* NULL: there is none */
+	uint32_t process;
+	uint32_t thread;    /* that the core names first: it got the signal */
+	uint32_t thread_count;
+	const char *signal; /* "SIGSEGV (address 0x0)"; NULL: no signal ended the process */
+	int signo;          /* 0 none */
+};
+
+struct model_event {
+	uint32_t process;
+	pid_t tid;
+	uint64_t ns;
+	const char *text;
+};
+
+/* What could not be seen, or was lost. One line, no newline. */
+struct model_note {
+	const char *text;
+	uint64_t count; /* equal texts are merged */
+};
+
+#define MODEL_ARRAY(type)      \
+	struct {               \
+		type *items;   \
+		uint32_t count; \
+		uint32_t room; \
+	}
+
+struct model_string_block;
+
+struct model {
+	uint64_t now_ns;      /* CLOCK_MONOTONIC when it was made; last time in a dead session */
+	uint64_t now_real_ns; /* the same moment on CLOCK_REALTIME */
+	bool is_live;         /* made from the running system */
+	struct model_core core;
+	MODEL_ARRAY(struct model_process) processes;
+	MODEL_ARRAY(struct model_thread) threads;
+	MODEL_ARRAY(struct model_resource) resources;
+	MODEL_ARRAY(struct model_lock) locks;
+	MODEL_ARRAY(struct model_stack) stacks;
+	MODEL_ARRAY(struct model_frame) frames;
+	MODEL_ARRAY(struct model_handler) handlers;
+	MODEL_ARRAY(struct model_call) calls;
+	MODEL_ARRAY(struct model_finding) findings;
+	MODEL_ARRAY(struct model_event) events;
+	MODEL_ARRAY(struct model_note) notes;
+	struct model_string_block *strings;
+	bool out_of_memory; /* an add failed: the model is incomplete; said as a note */
+};
+
+/*
+ * Invariants (model_check):
+ * - every index is MODEL_NONE or below the count of its array; locks have a resource
+ * - start <= end; LOCK_POLLING has tries >= 1; only LOCK_WAITING and LOCK_POLLING have a blocker
+ * - a blocker stands on the same resource, is not the lock itself, and chains of blockers end
+ * - a thread's process, and a lock's thread's process, agree
+ * - frames of a stack lie inside frames[]; FRAME_INLINE has pc 0
+ */
+
+struct model *model_new(void);
+void model_free(struct model *m);
+
+/* Copies of text, owned by the model. Never NULL: "" when memory is out (out_of_memory is set). */
+const char *model_string(struct model *m, const char *text);
+const char *model_stringf(struct model *m, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A zeroed new element's index, with its index fields set to MODEL_NONE; MODEL_NONE if memory is out. */
+uint32_t model_add_process(struct model *m);
+uint32_t model_add_thread(struct model *m);
+uint32_t model_add_resource(struct model *m);
+uint32_t model_add_lock(struct model *m);
+uint32_t model_add_stack(struct model *m);
+uint32_t model_add_frame(struct model *m);
+uint32_t model_add_handler(struct model *m);
+uint32_t model_add_call(struct model *m);
+uint32_t model_add_finding(struct model *m);
+uint32_t model_add_event(struct model *m);
+
+/* A note; an equal text is counted once more instead. */
+void model_note(struct model *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The index of what is there already, or MODEL_NONE. start_time 0 matches any. */
+uint32_t model_find_process(const struct model *m, pid_t pid, uint64_t start_time);
+uint32_t model_find_thread(const struct model *m, uint32_t process, pid_t tid);
+uint32_t model_find_resource(const struct model *m, uint64_t dev, uint64_t ino);
+
+/* NULL if all invariants hold, else the first that does not (a static text). For tests. */
+const char *model_check(const struct model *m);
+
+#endif

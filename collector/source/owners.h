@@ -1,0 +1,36 @@
+/*
+ * Whose are the lines of /proc/locks that no record explains, and which files are they about? Found
+ * in /proc/PID/fdinfo (the "lock:" lines of a descriptor are exact), /proc/PID/syscall and
+ * /proc/PID/fd; only of processes that matter, and each at most once.
+ */
+#ifndef LOCKJAM_OWNERS_H
+#define LOCKJAM_OWNERS_H
+
+#include "collector/proc/kernel_locks.h"
+#include "collector/source/source.h"
+
+/*
+ * Fills kernel_lock.process, .fd and .is_deduced of the lines without a record, and the paths of
+ * their resources. Lines whose process is gone meanwhile are marked is_outdated.
+ */
+void owners_find(struct gather *g, struct kernel_locks *k);
+
+/*
+ * The same, but only for holds through open file descriptions whose taker has ended or is not named
+ * (flock(1) in a shell takes the lock and ends), and only among the recorded processes: what a
+ * saved session needs.
+ */
+void owners_find_among_recorded(struct gather *g, struct kernel_locks *k);
+
+/*
+ * Recorded holds and waits that /proc/locks did not show (EVIDENCE_STALE): it skips lines when
+ * others go while it is read, and some file systems keep queues of their own. What the process's
+ * descriptor or its thread's system call shows becomes EVIDENCE_OBSERVED again.
+ */
+void owners_confirm(struct gather *g);
+
+/* Whether a thread sits in a blocking request for a lock of this kind; args[0]
+ * is the descriptor. */
+bool owners_is_lock_call(const struct proc_syscall *sc, enum lock_kind kind);
+
+#endif

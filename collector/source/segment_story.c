@@ -1,0 +1,209 @@
+/*
+ * What a segment tells about itself: what was lost, and its flight recorder's last events as
+ * readable lines.
+ */
+#include "config.h"
+
+#include "collector/source/source.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+static const char *const table_names[SEG_TABLE_IDS] = {
+	[SEG_THREADS] = "threads",   [SEG_RESOURCES] = "files",      [SEG_LOCKS] = "locks",
+	[SEG_HANDLERS] = "handlers", [SEG_FINDINGS] = "findings",    [SEG_STACKS] = "stacks",
+	[SEG_PCS] = "stack frames",  [SEG_MODULES] = "modules",      [SEG_EVENTS] = "events",
+	[SEG_STRINGS] = "names",     [SEG_SLICES] = "copied stacks", [SEG_EDGES] = "lock orders",
+};
+
+static const struct {
+	enum seg_limit limit;
+	const char *text;
+} limit_texts[] = {
+	{SEG_LIMIT_NO_UNWINDER, "no stacks were recorded: libc is older than 2.35"},
+	{SEG_LIMIT_NO_DIR, "could reach no session directory: its record ends with the process"},
+	{SEG_LIMIT_CARRY, "the record of the program before exec could not be read"},
+	{SEG_LIMIT_NO_PROC, "ran without /proc: paths of its files are unknown"},
+	{SEG_LIMIT_TMPFS_FULL, "records were dropped: the session's file system was full"},
+	{SEG_LIMIT_BUSY, "some updates were given up because the record was busy"},
+	{SEG_LIMIT_SEALED, "restricted its system calls (seccomp): nothing was recorded since"},
+};
+
+void segment_notes_add(struct gather *g, const struct segment *s, uint32_t process)
+{
+	const struct seg_header *h = segment_header(s);
+	const char *name = g->m->processes.items[process].name;
+	struct model *m = g->m;
+
+	for (size_t i = 0; i < sizeof(limit_texts) / sizeof(limit_texts[0]); i++)
+		if (h->limits & limit_texts[i].limit)
+			model_note(m, "%s: %s", name, limit_texts[i].text);
+	for (int id = 0; id < SEG_TABLE_IDS; id++)
+		if (h->tables[id].dropped && id != SEG_EVENTS)
+			model_note(m, "%s (pid %d): %u %s were not recorded: no room", name, h->pid,
+				   h->tables[id].dropped, table_names[id]);
+	if (h->lost_busy)
+		model_note(m, "%s (pid %d): %u updates were given up", name, h->pid, h->lost_busy);
+	if (h->lost_range)
+		model_note(m, "%s (pid %d): %u ranges of locks could not be followed", name, h->pid,
+			   h->lost_range);
+	if (h->lost_findings)
+		model_note(m, "%s (pid %d): %u calls in handlers were counted only: no room", name,
+			   h->pid, h->lost_findings);
+	if (segment_torn(s))
+		model_note(m, "%s (pid %d): %" PRIu64 " half-written records were left out", name,
+			   h->pid, segment_torn(s));
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+struct story {
+	struct gather *g;
+	const struct segment *s;
+	uint32_t process;
+};
+
+static const char *resource_text(struct story *t, uint32_t index)
+{
+	struct seg_resource r;
+
+	if (segment_read(t->s, SEG_RESOURCES, index, &r, sizeof(r)))
+		return "a file";
+	const char *path = segment_text(t->s, r.path);
+
+	return path[0] ? path
+		       : model_stringf(t->g->m, "%02x:%02x:%" PRIu64, major(r.key1), minor(r.key1),
+				       r.key2);
+}
+
+/* The events name the file themselves: the lock's record may be used again by now. */
+static const char *lock_text(struct story *t, const struct seg_event *e)
+{
+	if (e->kind == SEG_EV_WAIT || e->kind == SEG_EV_ACQUIRED)
+		return resource_text(t, e->aux);
+	return resource_text(t, e->value >> 32);
+}
+
+static const char *signal_text(struct story *t, uint32_t handler)
+{
+	struct seg_handler h;
+	const char *name = NULL;
+
+	if (!segment_read(t->s, SEG_HANDLERS, handler, &h, sizeof(h)))
+		name = sigabbrev_np(h.signo);
+	return name ? model_stringf(t->g->m, "SIG%s", name) : "a signal";
+}
+
+static const char *kind_text(int kind)
+{
+	return kind == SEG_LOCK_POSIX ? "POSIX" : kind == SEG_LOCK_OFD ? "OFD" : "flock";
+}
+
+static const char *error_text(int error)
+{
+	const char *name = strerrorname_np(error);
+
+	return name ? name : "error";
+}
+
+static const char *lock_event_text(struct story *t, const struct seg_event *e)
+{
+	struct model *m = t->g->m;
+	const char *mode = e->mode == SEG_MODE_WRITE ? "WRITE" : "READ", *file = lock_text(t, e);
+	const char *from = e->start ? model_stringf(m, " from byte %" PRIu64, e->start) : "";
+
+	switch (e->kind) {
+	case SEG_EV_WAIT:
+		return model_stringf(m, "asks for a %s lock on %s%s", mode, file, from);
+	case SEG_EV_ACQUIRED:
+		return model_stringf(m, "has the %s lock on %s%s", mode, file, from);
+	case SEG_EV_REFUSED:
+		return model_stringf(m, "is refused a %s lock on %s%s (%s)", mode, file, from,
+				     error_text(e->aux));
+	default:
+		return model_stringf(m, "gives up the %s lock on %s%s (%s)", mode, file, from,
+				     error_text(e->aux));
+	}
+}
+
+static const char *finding_text(struct story *t, uint32_t index)
+{
+	struct seg_finding f;
+
+	if (segment_read(t->s, SEG_FINDINGS, index, &f, sizeof(f)))
+		return "calls an unsafe function in a handler";
+	return model_stringf(t->g->m, "calls %s() in a handler", segment_text(t->s, f.function));
+}
+
+static const char *event_text(struct story *t, const struct seg_event *e)
+{
+	struct model *m = t->g->m;
+
+	switch (e->kind) {
+	case SEG_EV_START:
+		return e->value ? model_stringf(m, "begins, as program %" PRIu64 " of its process",
+						e->value + 1)
+				: "begins";
+	case SEG_EV_FORK:
+		return model_stringf(m, "forks process %" PRIu64, e->value);
+	case SEG_EV_EXEC:
+		return "executes another program";
+	case SEG_EV_EXIT:
+		return model_stringf(m, "exits with status %d", (int)e->value);
+	case SEG_EV_RELEASED:
+		return model_stringf(m, "releases its %s lock on %s", kind_text(e->aux),
+				     resource_text(t, e->value));
+	case SEG_EV_DROPPED:
+		return model_stringf(m, "loses its POSIX lock on %s by close()",
+				     resource_text(t, e->value));
+	case SEG_EV_INSTALL:
+		return model_stringf(m, "installs a handler of %s", signal_text(t, e->value));
+	case SEG_EV_SIGNAL:
+		return e->aux > 0 ? model_stringf(m, "enters the handler of %s, sent by process %d",
+						  signal_text(t, e->value), e->aux)
+				  : model_stringf(m, "enters the handler of %s",
+						  signal_text(t, e->value));
+	case SEG_EV_RETURN:
+		return model_stringf(m, "returns from the handler of %s", signal_text(t, e->value));
+	case SEG_EV_FINDING:
+		return finding_text(t, e->value);
+	case SEG_EV_WAIT:
+	case SEG_EV_ACQUIRED:
+	case SEG_EV_REFUSED:
+	case SEG_EV_WITHDRAWN:
+		return lock_event_text(t, e);
+	default:
+		return NULL; /* of a newer writer */
+	}
+}
+
+static void add_event(struct story *t, uint32_t index)
+{
+	struct seg_event e;
+
+	if (segment_read(t->s, SEG_EVENTS, index, &e, sizeof(e)))
+		return;
+	const char *text = event_text(t, &e);
+	uint32_t i = text ? model_add_event(t->g->m) : MODEL_NONE;
+
+	if (i != MODEL_NONE)
+		t->g->m->events.items[i] = (struct model_event){
+			.process = t->process, .tid = e.tid, .ns = e.ns, .text = text};
+}
+
+void segment_events_add(struct gather *g, const struct segment *s, uint32_t process)
+{
+	uint32_t count = segment_count(s, SEG_EVENTS);
+	/* A full ring begins behind its newest event. */
+	uint32_t first = count ? segment_header(s)->events_written % count : 0;
+	struct story t = {.g = g, .s = s, .process = process};
+
+	if (segment_header(s)->events_written < segment_header(s)->tables[SEG_EVENTS].capacity)
+		first = 0;
+	for (uint32_t i = 0; i < count; i++)
+		add_event(&t, (first + i) % count + 1);
+}

@@ -1,0 +1,155 @@
+/* See select.h: which processes and files the targets mean. */
+#include "config.h"
+
+#include "collector/source/select.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_basename(const char *path, size_t length, const char *name)
+{
+	const char *slash = memrchr(path, '/', length);
+	const char *base = slash ? slash + 1 : path;
+	size_t rest = path + length - base;
+
+	return strlen(name) == rest && !memcmp(base, name, rest);
+}
+
+/* The kernel's name of a process, of at most 15 bytes. */
+static bool is_comm(const struct proc *proc, pid_t pid, const char *name)
+{
+	char comm[64];
+
+	if (proc_read_some(proc, comm, sizeof(comm), "%d/comm", pid) <= 0)
+		return false;
+	comm[strcspn(comm, "\n")] = 0;
+	return !strcmp(comm, name) || (strlen(comm) == 15 && !strncmp(comm, name, 15));
+}
+
+static bool is_named(const struct gather *g, const struct model_process *p, const char *name)
+{
+	return !strcmp(p->name, name) || is_basename(p->exe, strlen(p->exe), name) ||
+	       is_basename(p->cmdline, strcspn(p->cmdline, " "), name) ||
+	       (p->state == PROCESS_LIVE && is_comm(g->proc, p->pid, name));
+}
+
+/* How many processes a target means. */
+static uint32_t mark_processes(struct gather *g, const struct collect_target *t)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < g->m->processes.count; i++) {
+		struct model_process *p = &g->m->processes.items[i];
+
+		if (t->pid > 0 ? p->pid != t->pid : !is_named(g, p, t->name))
+			continue;
+		p->is_target = true;
+		found++;
+	}
+	return found;
+}
+
+/* Processes that run but had nothing to do with locks: no error, just nothing to show. */
+static uint32_t add_processes(struct gather *g, const struct collect_target *t)
+{
+	uint32_t found = 0;
+	int *pids;
+
+	if (t->pid > 0) {
+		uint32_t i = gather_process(g, t->pid);
+		if (i != MODEL_NONE)
+			g->m->processes.items[i].is_target = true;
+		return i != MODEL_NONE;
+	}
+	ssize_t count = proc_list(g->proc, &pids, "%s", "");
+
+	for (ssize_t n = 0; n < count; n++) {
+		if (!is_comm(g->proc, pids[n], t->name))
+			continue;
+		uint32_t i = gather_process(g, pids[n]);
+		if (i != MODEL_NONE)
+			g->m->processes.items[i].is_target = true;
+		found += i != MODEL_NONE;
+	}
+	if (count >= 0)
+		free(pids);
+	return found;
+}
+
+static bool has_locks(const struct model *m, pid_t pid)
+{
+	for (uint32_t i = 0; i < m->locks.count; i++)
+		if (m->locks.items[i].process != MODEL_NONE &&
+		    m->processes.items[m->locks.items[i].process].pid == pid)
+			return true;
+	return false;
+}
+
+/* A process that is not recorded, shows no lock and hides what it does: we would show nothing and
+ * mean nothing by it. */
+static bool is_hidden(const struct gather *g, pid_t pid)
+{
+	uint32_t i = model_find_process(g->m, pid, 0);
+	int *fds;
+
+	if (i == MODEL_NONE || g->m->processes.items[i].has_segment || has_locks(g->m, pid))
+		return false;
+	ssize_t count = proc_list(g->proc, &fds, "%d/fdinfo", pid);
+
+	if (count >= 0)
+		free(fds);
+	return count == -EACCES || count == -EPERM;
+}
+
+static int mark_target(struct gather *g, const struct collect_target *t, bool *is_kept,
+		       struct collect_error *error)
+{
+	char pid[32];
+	const char *object = t->name;
+	bool has_file = false;
+
+	snprintf(pid, sizeof(pid), "%d", t->pid);
+	if (t->pid > 0)
+		object = pid;
+	if (t->pid <= 0 && t->name[0] == '/') {
+		for (uint32_t i = 0; i < g->m->resources.count; i++)
+			if (!strcmp(g->m->resources.items[i].path, t->name))
+				has_file = is_kept[i] = true;
+		if (!has_file)
+			model_note(g->m, "nobody is seen to hold or to wait for a lock on %s",
+				   t->name);
+		return 0;
+	}
+	if (!mark_processes(g, t) && (gather_is_saved(g) || !add_processes(g, t)))
+		return collect_fail(error, -ENOENT, object,
+				    gather_is_saved(g) ? "no such process in this session"
+						       : "no such process",
+				    gather_is_saved(g) ? "give no target to see all" : "");
+	if (t->pid > 0 && !gather_is_saved(g) && is_hidden(g, t->pid))
+		return collect_fail(error, -EACCES, object, "this process may not be looked at",
+				    "run as root or as its user");
+	return 0;
+}
+
+int select_targets(struct gather *g, struct collect_error *error)
+{
+	const struct collect_options *o = g->options;
+	int r = 0;
+
+	for (uint32_t i = 0; i < g->m->processes.count; i++)
+		g->m->processes.items[i].is_target = !o->target_count;
+	if (!o->target_count)
+		return 0;
+	bool *is_kept = calloc(g->m->resources.count + (size_t)1, sizeof(*is_kept));
+
+	if (!is_kept)
+		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
+	for (uint32_t i = 0; !r && i < o->target_count; i++)
+		r = mark_target(g, &o->targets[i], is_kept, error);
+	if (!r && select_reduce(g, is_kept))
+		r = collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
+	free(is_kept);
+	return r;
+}

@@ -1,0 +1,182 @@
+/* See select.h: which records belong to the chosen ones, and the model without the others. Pure. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "collector/source/select.h"
+
+struct reducer {
+	struct gather *g;
+	struct model *m;
+	bool *is_kept;                                                        /* by resource */
+	bool *is_related;                                                     /* by process */
+	uint32_t *processes, *resources, *threads, *locks, *handlers, *calls; /* old index -> new */
+};
+
+/*
+ * One step along the edges: a target's files, the files its relatives wait for (not all that they
+ * hold), and whoever stands at a kept file. True while something new came in.
+ */
+static bool extend(struct reducer *r)
+{
+	const struct model *m = r->m;
+	bool has_changed = false;
+
+	for (uint32_t i = 0; i < m->locks.count; i++) {
+		const struct model_lock *l = &m->locks.items[i];
+
+		if (l->evidence == EVIDENCE_STALE || l->process == MODEL_NONE)
+			continue;
+		bool is_target = m->processes.items[l->process].is_target;
+		bool *is_related = &r->is_related[l->process];
+
+		if (!r->is_kept[l->resource] &&
+		    (is_target || (*is_related && l->state != LOCK_HELD)))
+			has_changed = r->is_kept[l->resource] = true;
+		if (!*is_related && r->is_kept[l->resource])
+			has_changed = *is_related = true;
+	}
+	return has_changed;
+}
+
+static uint32_t at(const uint32_t *map, uint32_t index)
+{
+	return index == MODEL_NONE ? MODEL_NONE : map[index];
+}
+
+/* Keeps the elements for which `condition` holds (`e` is the element), and fills `map`. */
+#define COMPACT(array, map, condition)                                                             \
+	do {                                                                                       \
+		uint32_t kept = 0;                                                                 \
+		for (uint32_t n = 0; n < (array).count; n++) {                                     \
+			__typeof__((array).items) e = &(array).items[n];                           \
+			bool is = (condition);                                                     \
+			(map)[n] = is ? kept : MODEL_NONE;                                         \
+			if (is)                                                                    \
+				(array).items[kept++] = *e;                                        \
+		}                                                                                  \
+		(array).count = kept;                                                              \
+	} while (0)
+
+static void compact_processes(struct reducer *r)
+{
+	struct gather *g = r->g;
+
+	for (uint32_t i = 0; i < r->m->processes.count; i++) {
+		if (r->m->processes.items[i].is_target || r->is_related[i] || i >= g->segment_room)
+			continue;
+		segment_close(g->segments[i]);
+		g->segments[i] = NULL;
+	}
+	uint32_t count = r->m->processes.count;
+
+	COMPACT(r->m->processes, r->processes, e->is_target || r->is_related[n]);
+	for (uint32_t i = 0; i < count && i < g->segment_room; i++) {
+		struct segment *s = g->segments[i];
+
+		g->segments[i] = NULL;
+		if (r->processes[i] != MODEL_NONE)
+			g->segments[r->processes[i]] = s;
+	}
+}
+
+static void compact_rest(struct reducer *r)
+{
+	struct model *m = r->m;
+
+	COMPACT(m->resources, r->resources, r->is_kept[n]);
+	COMPACT(m->threads, r->threads, r->processes[e->process] != MODEL_NONE);
+	COMPACT(m->locks, r->locks, r->resources[e->resource] != MODEL_NONE);
+	COMPACT(m->handlers, r->handlers, r->processes[e->process] != MODEL_NONE);
+	COMPACT(m->calls, r->calls, r->processes[e->process] != MODEL_NONE);
+}
+
+/* Stacks stay where they are: others name them, and one that nobody names costs nothing. */
+static void remap(struct reducer *r)
+{
+	struct model *m = r->m;
+
+	for (uint32_t i = 0; i < m->stacks.count; i++) {
+		m->stacks.items[i].process = at(r->processes, m->stacks.items[i].process);
+		m->stacks.items[i].thread = at(r->threads, m->stacks.items[i].thread);
+	}
+	for (uint32_t i = 0; i < m->threads.count; i++) {
+		m->threads.items[i].process = at(r->processes, m->threads.items[i].process);
+		m->threads.items[i].call = at(r->calls, m->threads.items[i].call);
+	}
+	for (uint32_t i = 0; i < m->locks.count; i++) {
+		struct model_lock *l = &m->locks.items[i];
+
+		l->resource = at(r->resources, l->resource);
+		l->process = at(r->processes, l->process);
+		l->thread = at(r->threads, l->thread);
+		l->blocker = at(r->locks, l->blocker);
+	}
+	for (uint32_t i = 0; i < m->handlers.count; i++)
+		m->handlers.items[i].process = at(r->processes, m->handlers.items[i].process);
+	for (uint32_t i = 0; i < m->calls.count; i++) {
+		struct model_call *c = &m->calls.items[i];
+
+		c->process = at(r->processes, c->process);
+		c->thread = at(r->threads, c->thread);
+		c->handler = at(r->handlers, c->handler);
+	}
+}
+
+static void remap_events(struct reducer *r)
+{
+	struct model *m = r->m;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < m->events.count; i++) {
+		struct model_event e = m->events.items[i];
+
+		e.process = at(r->processes, e.process);
+		if (e.process != MODEL_NONE)
+			m->events.items[kept++] = e;
+	}
+	m->events.count = kept;
+}
+
+static uint32_t *new_map(uint32_t count)
+{
+	return calloc(count + (size_t)1, sizeof(uint32_t));
+}
+
+int select_reduce(struct gather *g, bool *is_kept)
+{
+	struct model *m = g->m;
+	/* Processes may have been added since `is_kept` was made, resources not. */
+	struct reducer r = {
+		.g = g,
+		.m = m,
+		.is_kept = is_kept,
+		.is_related = calloc(m->processes.count + (size_t)1, sizeof(bool)),
+		.processes = new_map(m->processes.count),
+		.resources = new_map(m->resources.count),
+		.threads = new_map(m->threads.count),
+		.locks = new_map(m->locks.count),
+		.handlers = new_map(m->handlers.count),
+		.calls = new_map(m->calls.count),
+	};
+	bool is_ok = r.is_related && r.processes && r.resources && r.threads && r.locks &&
+		     r.handlers && r.calls;
+
+	if (is_ok) {
+		while (extend(&r))
+			;
+		compact_processes(&r);
+		compact_rest(&r);
+		remap(&r);
+		remap_events(&r);
+	}
+	free(r.is_related);
+	free(r.processes);
+	free(r.resources);
+	free(r.threads);
+	free(r.locks);
+	free(r.handlers);
+	free(r.calls);
+	return is_ok ? 0 : -ENOMEM;
+}

@@ -1,0 +1,130 @@
+/*
+ * Source: what the threads that matter are doing now: those whose call in a handler has not
+ * returned, of processes that hold and wait (a deadlock is called so only when all their threads
+ * are stuck), of holders others wait for, and of waiters. The number of the latter two is bounded:
+ * reading one thread costs some 20 us, and of a thousand equal waiters the first tell enough.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/source/source.h"
+
+#define PROCESSES_MAX 64        /* that only wait, or only hold */
+#define PROCESSES_MAX_BOTH 5000 /* in any case */
+
+enum interest {
+	INTEREST_NONE,
+	INTEREST_WAITER = 1,
+	INTEREST_HOLDER = 2,
+	INTEREST_BOTH = 3,
+	INTEREST_CALL = 4,
+	INTEREST_LEVELS = 8
+};
+
+static void raise_interest(uint8_t *interests, uint32_t process, enum interest interest)
+{
+	if (process != MODEL_NONE)
+		interests[process] |= interest;
+}
+
+static void find_interests(const struct model *m, uint8_t *interests)
+{
+	for (uint32_t i = 0; i < m->threads.count; i++)
+		if (m->threads.items[i].call != MODEL_NONE)
+			raise_interest(interests, m->threads.items[i].process, INTEREST_CALL);
+	for (uint32_t i = 0; i < m->locks.count; i++) {
+		const struct model_lock *l = &m->locks.items[i];
+
+		if (l->state == LOCK_HELD || l->evidence == EVIDENCE_STALE)
+			continue;
+		raise_interest(interests, l->process, INTEREST_WAITER);
+		if (l->blocker != MODEL_NONE && m->locks.items[l->blocker].state == LOCK_HELD)
+			raise_interest(interests, m->locks.items[l->blocker].process,
+				       INTEREST_HOLDER);
+	}
+}
+
+static uint32_t thread_of(struct model *m, uint32_t process, pid_t tid)
+{
+	uint32_t i = model_find_thread(m, process, tid);
+
+	if (i != MODEL_NONE)
+		return i;
+	i = model_add_thread(m);
+	if (i != MODEL_NONE) {
+		m->threads.items[i].process = process;
+		m->threads.items[i].tid = tid;
+	}
+	return i;
+}
+
+static void read_thread(struct gather *g, uint32_t process, pid_t tid)
+{
+	pid_t pid = g->m->processes.items[process].pid;
+	struct proc_stat st;
+	struct proc_syscall sc;
+
+	if (proc_read_task_stat(g->proc, pid, tid, &st))
+		return;
+	uint32_t i = thread_of(g->m, process, tid);
+
+	if (i == MODEL_NONE)
+		return;
+	struct model_thread *t = &g->m->threads.items[i];
+
+	t->task_state = st.state;
+	if (proc_read_syscall(g->proc, pid, tid, &sc) || sc.is_running)
+		return;
+	t->syscall = sc.number;
+	memcpy(t->syscall_args, sc.args, sizeof(t->syscall_args));
+	t->sp = sc.sp;
+	t->pc = sc.pc;
+}
+
+static void read_process(struct gather *g, uint32_t process)
+{
+	int *tids;
+	ssize_t count = proc_list(g->proc, &tids, "%d/task", g->m->processes.items[process].pid);
+
+	if (count < 0)
+		return;
+	for (ssize_t i = 0; i < count; i++)
+		read_thread(g, process, tids[i]);
+	free(tids);
+	if (count > 1)
+		g->m->processes.items[process].has_children_threads = true;
+}
+
+static int collect(struct gather *g, struct collect_error *error)
+{
+	struct model *m = g->m;
+	uint32_t count = m->processes.count, done = 0, left = 0;
+	uint8_t *interests = calloc(count + (size_t)1, 1);
+
+	(void)error;
+	if (!interests) {
+		m->out_of_memory = true;
+		return 0;
+	}
+	find_interests(m, interests);
+	for (int level = INTEREST_LEVELS - 1; level > INTEREST_NONE; level--) {
+		uint32_t limit = level >= INTEREST_BOTH ? PROCESSES_MAX_BOTH : PROCESSES_MAX;
+
+		for (uint32_t i = 0; i < count; i++) {
+			if (interests[i] != level || m->processes.items[i].state != PROCESS_LIVE)
+				continue;
+			if (done++ < limit)
+				read_process(g, i);
+			else
+				left++;
+		}
+	}
+	if (left)
+		model_note(m, "the threads of %u more processes were not looked at", left);
+	free(interests);
+	return 0;
+}
+
+const struct source source_tasks = {"tasks", collect};

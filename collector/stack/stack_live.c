@@ -1,0 +1,208 @@
+#include "config.h"
+
+#include "collector/stack/stack_live.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COPY_MAX (256 * 1024)
+#define COPY_STEP (64 * 1024)
+
+/* Where a thread stands, and how often it has given up the processor: if neither changes, it has
+ * not run in between. */
+struct moment {
+	struct proc_syscall syscall;
+	unsigned long long switches;
+};
+
+struct stack_live {
+	const struct proc *proc;
+	pid_t pid, tid;
+	struct moment moment;
+	char *copy; /* from sp up */
+	size_t length;
+	bool has_read_beyond, has_read_data_beyond;
+};
+
+static unsigned long long count_switches(const struct proc *proc, pid_t pid, pid_t tid)
+{
+	static const char key[] = "\nvoluntary_ctxt_switches:";
+	char *text;
+	size_t length;
+	unsigned long long count = 0;
+
+	if (proc_read(proc, &text, &length, "%d/task/%d/status", (int)pid, (int)tid))
+		return 0;
+	const char *found = strstr(text, key);
+
+	if (found)
+		count = strtoull(found + strlen(key), NULL, 10);
+	free(text);
+	return count;
+}
+
+static int take_moment(const struct stack_live *live, struct moment *moment)
+{
+	memset(moment, 0, sizeof(*moment));
+	moment->switches = count_switches(live->proc, live->pid, live->tid);
+	return proc_read_syscall(live->proc, live->pid, live->tid, &moment->syscall);
+}
+
+static bool is_same_moment(const struct moment *a, const struct moment *b)
+{
+	const struct proc_syscall *x = &a->syscall, *y = &b->syscall;
+
+	return a->switches == b->switches && !y->is_running && x->number == y->number &&
+	       x->sp == y->sp && x->pc == y->pc && !memcmp(x->args, y->args, sizeof(x->args));
+}
+
+/* As much of the stack as is mapped above sp, up to COPY_MAX. */
+static void copy_stack(struct stack_live *live)
+{
+	size_t step = COPY_STEP;
+
+	live->length = 0;
+	while (live->length < COPY_MAX && step >= 8) {
+		size_t want = COPY_MAX - live->length < step ? COPY_MAX - live->length : step;
+		ssize_t got = proc_read_memory(live->proc, live->pid,
+					       live->moment.syscall.sp + live->length,
+					       live->copy + live->length, want);
+		if (got > 0)
+			live->length += (size_t)got;
+		if (got < (ssize_t)want)
+			step /= 2;
+	}
+}
+
+/* -EAGAIN: it runs, or ran meanwhile. */
+static int look_once(struct stack_live *live)
+{
+	struct moment after;
+	int error = take_moment(live, &live->moment);
+
+	if (error)
+		return error;
+	if (live->moment.syscall.is_running)
+		return -EAGAIN;
+	copy_stack(live);
+	error = take_moment(live, &after);
+	if (error)
+		return error;
+	return is_same_moment(&live->moment, &after) ? 0 : -EAGAIN;
+}
+
+static const char *explain(int error)
+{
+	switch (error) {
+	case -EAGAIN:
+		return "the thread is running: its stack cannot be read without stopping it";
+	case -EPERM:
+	case -EACCES:
+		return "not permitted to look into this process (run as its user or as root)";
+	case -ENOENT:
+	case -ESRCH:
+		return "the thread is gone";
+	default:
+		return "the thread's state could not be read";
+	}
+}
+
+int stack_live_look(const struct proc *proc, pid_t pid, pid_t tid, struct stack_live **result,
+		    const char **reason)
+{
+	struct stack_live *live = calloc(1, sizeof(*live));
+	int error = -ENOMEM;
+
+	if (live && (live->copy = malloc(COPY_MAX))) {
+		live->proc = proc;
+		live->pid = pid;
+		live->tid = tid;
+		error = look_once(live);
+		if (error == -EAGAIN)
+			error = look_once(live);
+	}
+	if (!error && !live->length)
+		error = -EACCES;
+	if (!error) {
+		*result = live;
+		return 0;
+	}
+	*reason = explain(error);
+	stack_live_free(live);
+	return error;
+}
+
+void stack_live_free(struct stack_live *live)
+{
+	if (live)
+		free(live->copy);
+	free(live);
+}
+
+static bool read_copy(const struct stack_live *live, uint64_t address, void *data, size_t size)
+{
+	uint64_t from = live->moment.syscall.sp;
+
+	if (address < from || address - from > live->length ||
+	    size > live->length - (address - from))
+		return false;
+	memcpy(data, live->copy + (address - from), size);
+	return true;
+}
+
+static bool read_process(const struct stack_live *live, uint64_t address, void *data, size_t size)
+{
+	return proc_read_memory(live->proc, live->pid, address, data, size) == (ssize_t)size;
+}
+
+static bool read_stack(void *context, uint64_t address, void *data, size_t size)
+{
+	struct stack_live *live = context;
+
+	if (read_copy(live, address, data, size))
+		return true;
+	live->has_read_beyond = true;
+	return read_process(live, address, data, size);
+}
+
+static bool read_data(void *context, uint64_t address, void *data, size_t size)
+{
+	struct stack_live *live = context;
+
+	if (read_copy(live, address, data, size))
+		return true;
+	live->has_read_data_beyond = true;
+	return read_process(live, address, data, size);
+}
+
+void stack_live_start(struct stack_live *live, struct unwind_start *start)
+{
+	*start = (struct unwind_start){.read = read_stack, .read_data = read_data, .context = live};
+	start->regs[ARCH_SP] = live->moment.syscall.sp;
+	start->regs[ARCH_PC] = live->moment.syscall.pc;
+	start->known = UINT64_C(1) << ARCH_SP | UINT64_C(1) << ARCH_PC;
+	if (live->moment.syscall.number < 0)
+		return;
+	for (int i = 0; i < 6; i++) {
+		start->regs[arch_syscall_registers[i]] = live->moment.syscall.args[i];
+		start->known |= UINT64_C(1) << arch_syscall_registers[i];
+	}
+}
+
+static bool has_not_run(const struct stack_live *live)
+{
+	struct moment now;
+
+	return !take_moment(live, &now) && is_same_moment(&live->moment, &now);
+}
+
+bool stack_live_has_stayed(const struct stack_live *live)
+{
+	return !live->has_read_beyond || has_not_run(live);
+}
+
+bool stack_live_has_kept_data(const struct stack_live *live)
+{
+	return !live->has_read_data_beyond || has_not_run(live);
+}

@@ -1,0 +1,30 @@
+/*
+ * A look at a blocked thread of a live process without stopping it: where it stands by
+ * /proc/PID/task/TID/syscall, and a copy of its stack. A ptrace stop would make a waiter lose its
+ * place in the lock's queue.
+ */
+#ifndef LOCKJAM_STACK_LIVE_H
+#define LOCKJAM_STACK_LIVE_H
+
+#include "collector/proc/proc.h"
+#include "collector/unwind/unwind.h"
+
+struct stack_live;
+
+/*
+ * 0, or a negative errno and *reason, a static text: the thread runs (-EAGAIN, after one more
+ * try), is gone, or may not be looked at. The copy is of one moment: the thread did not run
+ * between its begin and its end.
+ */
+int stack_live_look(const struct proc *proc, pid_t pid, pid_t tid, struct stack_live **live,
+		    const char **reason);
+void stack_live_free(struct stack_live *live);
+
+/* What to unwind from; `live` must outlive it. Reads beyond the copy go to the process. */
+void stack_live_start(struct stack_live *live, struct unwind_start *start);
+/* No memory but the copy was used for the frames, or the thread still has not run. */
+bool stack_live_has_stayed(const struct stack_live *live);
+/* The same of what arguments point to. */
+bool stack_live_has_kept_data(const struct stack_live *live);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * Where a stack comes from: recorded addresses, recorded registers with a slice of the stack, a
+ * blocked thread of now, a core.
+ */
+#include "config.h"
+
+#include "collector/stack/stack_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/arch/arch.h"
+#include "collector/stack/stack_live.h"
+
+static int fail(struct stacks *s, uint32_t stack, int error, const char *reason)
+{
+	s->m->stacks.items[stack].stopped = reason;
+	return error;
+}
+
+/* All are return addresses: the first one is that of the wrapper's call. */
+int stack_resolve_pcs(struct stacks *s, uint32_t stack)
+{
+	const struct model_stack st = s->m->stacks.items[stack];
+	struct segment *segment = stack_segment(s, st.process);
+	struct process_stacks *ps = stack_process_recorded(s, st.process);
+	struct seg_stack record;
+
+	if (!ps)
+		return -ENOMEM;
+	if (!segment || segment_read(segment, SEG_STACKS, st.raw, &record, sizeof(record)))
+		return fail(s, stack, -ENOENT, "its record is damaged");
+	uint32_t max = record.count < s->max_frames ? record.count : s->max_frames;
+	uint64_t *pcs = calloc(max + 1, sizeof(*pcs));
+
+	if (!pcs)
+		return -ENOMEM;
+	uint32_t count = segment_stack_pcs(segment, &record, pcs, max);
+
+	/* /proc/PID/maps of thousands of equal processes would say nothing new. */
+	if (!modules_are_open(&ps->modules, pcs, count))
+		ps = stack_process(s, st.process);
+	if (ps)
+		stack_name_pcs(s, stack, ps, pcs, count);
+	free(pcs);
+	if (record.flags & 1)
+		s->m->stacks.items[stack].stopped = "the recorder keeps no more frames than these";
+	return count ? 0 : fail(s, stack, -ENOENT, "no frame was recorded");
+}
+
+struct slices {
+	const struct seg_slice *items;
+	const char *bytes[2];
+};
+
+static bool read_slices(void *context, uint64_t address, void *data, size_t size)
+{
+	const struct slices *slices = context;
+
+	for (int i = 0; i < 2; i++) {
+		uint64_t from = slices->items[i].address, length = slices->items[i].length;
+
+		if (!slices->bytes[i] || address < from || address - from > length ||
+		    size > length - (address - from))
+			continue;
+		memcpy(data, slices->bytes[i] + (address - from), size);
+		return true;
+	}
+	return false;
+}
+
+int stack_resolve_slice(struct stacks *s, uint32_t stack)
+{
+	const struct model_stack st = s->m->stacks.items[stack];
+	struct segment *segment = stack_segment(s, st.process);
+	struct seg_finding record;
+	struct slices slices = {.items = record.slices};
+	struct unwind_start start = {.is_return_address = true,
+				     .known = ARCH_KEPT_BY_CALLS,
+				     .read = read_slices,
+				     .context = &slices};
+
+	if (!segment || segment_read(segment, SEG_FINDINGS, st.raw, &record, sizeof(record)))
+		return fail(s, stack, -ENOENT, "its record is damaged");
+	for (int i = 0; i < 2; i++)
+		slices.bytes[i] =
+			record.slices[i].length ? segment_slice(segment, &record.slices[i]) : NULL;
+	memcpy(start.regs, record.regs, sizeof(start.regs));
+	/* The function itself had been entered, but was not yet at work: it has no address here. */
+	struct model_frame *called = stack_add_frame(s, stack, FRAME_CALL);
+
+	if (!called)
+		return -ENOMEM;
+	called->function = model_string(s->m, segment_text(segment, record.function));
+	int error = stack_unwind_and_name(s, stack, &start, true);
+
+	if (!error && (record.flags & SEG_FIND_NO_SLICE))
+		s->m->stacks.items[stack].stopped =
+			"the recorder had no room to keep this stack: registers only";
+	return error;
+}
+
+int stack_resolve_thread(struct stacks *s, uint32_t stack)
+{
+	const struct model_stack st = s->m->stacks.items[stack];
+	struct stack_live *live;
+	struct unwind_start start;
+	const char *reason;
+	int error = stack_live_look(s->proc, s->m->processes.items[st.process].pid,
+				    s->m->threads.items[st.thread].tid, &live, &reason);
+
+	if (error)
+		return fail(s, stack, error, reason);
+	stack_live_start(live, &start);
+	error = stack_unwind_and_name(s, stack, &start, false);
+	if (!error && !stack_live_has_stayed(live))
+		s->m->stacks.items[stack].stopped = "the thread went on while it was looked at: "
+						    "outer frames may be wrong";
+	else if (!error && !stack_live_has_kept_data(live))
+		model_note(s->m, "a thread went on while it was looked at: what arguments in its "
+				 "backtrace point to may be of a later moment");
+	stack_live_free(live);
+	return error;
+}
+
+static bool read_core(void *context, uint64_t address, void *data, size_t size)
+{
+	return core_read(context, address, data, size);
+}
+
+int stack_resolve_core(struct stacks *s, uint32_t stack)
+{
+	uint32_t thread = s->m->stacks.items[stack].raw;
+	struct unwind_start start = {
+		.known = ARCH_ALL_REGS, .read = read_core, .context = (void *)s->core};
+
+	if (!s->core || thread >= s->core->thread_count)
+		return fail(s, stack, -ENOENT, "its core is not there");
+	memcpy(start.regs, s->core->threads[thread].regs, sizeof(start.regs));
+	start.blocked = s->core->threads[thread].blocked;
+	return stack_unwind_and_name(s, stack, &start, false);
+}
