@@ -13,6 +13,7 @@ cli_libcli_a_SOURCES = \
 	cli/json.c \
 	cli/json.h \
 	cli/json_locks.c \
+	cli/json_signals.c \
 	cli/message.c \
 	cli/message.h \
 	cli/options.c \
@@ -24,6 +25,7 @@ cli_libcli_a_SOURCES = \
 	cli/render_json.c \
 	cli/render_text.c \
 	cli/render_text.h \
+	cli/render_text_pending.c \
 	cli/render_text_report.c \
 	cli/render_text_signals.c \
 	cli/shim.c \

@@ -23,8 +23,9 @@ void text_notes(struct view *v);
 void text_report(struct view *v);
 void text_findings(struct view *v);
 
-/* The handlers of signals. */
+/* The handlers of signals, and what the kernel tells of signals. */
 void text_signals(struct view *v);
+void text_pending(struct view *v);
 
 /* A point in time of the model's clock, as the wall clock had it. */
 uint64_t text_real_ns(const struct model *m, uint64_t mono_ns);

@@ -97,7 +97,8 @@ void text_signals(struct view *v)
 		put_handler(v, order[i]);
 	if (count > limit)
 		fprintf(v->out, "and %u more handlers (--all shows them)\n", count - limit);
-	if (count == 0)
+	text_pending(v);
+	if (count == 0 && v->model->signals.count == 0)
 		fputs("No handlers of signals were recorded.\n", v->out);
 	free(order);
 	text_notes(v);

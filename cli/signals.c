@@ -79,6 +79,55 @@ uint32_t *signals_order(const struct model *m)
 	return order;
 }
 
+uint64_t signals_stuck(const struct model *m, const struct model_signals *s)
+{
+	uint64_t blocked = UINT64_MAX;
+
+	for (uint32_t i = 0; i < m->threads.count; i++)
+		if (m->threads.items[i].process == s->process && m->threads.items[i].has_signals)
+			blocked &= m->threads.items[i].blocked;
+	return s->pending & blocked;
+}
+
+/* What decides about the order of processes. */
+struct process_rank {
+	uint32_t index;
+	bool is_stuck;
+	pid_t pid;
+};
+
+static int compare_process_ranks(const void *a, const void *b)
+{
+	const struct process_rank *x = a, *y = b;
+
+	if (x->is_stuck != y->is_stuck)
+		return y->is_stuck - x->is_stuck;
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+uint32_t *signals_process_order(const struct model *m)
+{
+	struct process_rank *ranks = calloc(m->signals.count + 1, sizeof(*ranks));
+	uint32_t *order = calloc(m->signals.count + 1, sizeof(*order));
+
+	for (uint32_t i = 0; ranks && i < m->signals.count; i++) {
+		const struct model_signals *s = &m->signals.items[i];
+
+		ranks[i] = (struct process_rank){i, signals_stuck(m, s) != 0,
+						 m->processes.items[s->process].pid};
+	}
+	if (ranks)
+		qsort(ranks, m->signals.count, sizeof(*ranks), compare_process_ranks);
+	for (uint32_t i = 0; ranks && order && i < m->signals.count; i++)
+		order[i] = ranks[i].index;
+	if (!ranks) {
+		free(order);
+		order = NULL;
+	}
+	free(ranks);
+	return order;
+}
+
 static int compare_calls(const void *a, const void *b)
 {
 	const struct handler_call *x = a, *y = b;

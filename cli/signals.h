@@ -19,6 +19,13 @@ struct handler_call {
  */
 uint32_t *signals_order(const struct model *m);
 
+/* Pending signals of the process that every one of its threads blocks. */
+uint64_t signals_stuck(const struct model *m, const struct model_signals *s);
+
+/* Indices of model.signals: those with signals that nobody can take first, then by pid. malloc'ed;
+ * NULL if memory is out. */
+uint32_t *signals_process_order(const struct model *m);
+
 /* What a handler called, most often first. malloc'ed; NULL with *count 0 if nothing. */
 struct handler_call *signals_calls(const struct model *m, uint32_t handler, uint32_t *count);
 

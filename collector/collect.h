@@ -25,7 +25,8 @@ struct collect_options {
 	uint32_t max_frames;     /* 0: no limit but the library's own (STACK_FRAMES_MAX) */
 	bool want_events;        /* fill model.events */
 	bool want_handlers;      /* name the functions of all handlers, not only of those that called
-				  * something unsafe: needs the symbols of every program */
+				  * something unsafe: needs the symbols of every program; and read what
+				  * the kernel tells of the targets' signals */
 };
 
 struct collect_error {

@@ -14,6 +14,7 @@
 
 #include "collector/analysis/analysis.h"
 #include "collector/source/select.h"
+#include "collector/source/signals.h"
 #include "collector/source/source.h"
 #include "collector/stack/stack.h"
 
@@ -84,7 +85,11 @@ static int look(struct collector *c, const struct collect_options *options,
 	if (c->model->events.count)
 		qsort(c->model->events.items, c->model->events.count,
 		      sizeof(c->model->events.items[0]), compare_events);
-	return r ? r : select_targets(&c->gather, error);
+	if (!r)
+		r = select_targets(&c->gather, error);
+	if (!r && c->options.want_handlers && !gather_is_saved(&c->gather))
+		signals_read(&c->gather);
+	return r;
 }
 
 /*

@@ -57,6 +57,8 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/proc.h \
 	collector/proc/program.c \
 	collector/proc/program.h \
+	collector/proc/task_signals.c \
+	collector/proc/task_signals.h \
 	collector/segment/segment_load.c \
 	collector/segment/segment_name.c \
 	collector/segment/segment_name.h \
@@ -78,6 +80,8 @@ collector_libcollector_a_SOURCES = \
 	collector/source/select.c \
 	collector/source/select.h \
 	collector/source/select_reduce.c \
+	collector/source/signals.c \
+	collector/source/signals.h \
 	collector/source/source.h \
 	collector/source/source_core.c \
 	collector/source/source_locks.c \
@@ -103,6 +107,8 @@ collector_libcollector_a_SOURCES = \
 	collector/symbol/symtab.c \
 	collector/symbol/symtab.h \
 	collector/arch/arch.h \
+	collector/arch/blocking_call.c \
+	collector/arch/blocking_call.h \
 	collector/unwind/module.c \
 	collector/unwind/module.h \
 	collector/unwind/module_image.c \

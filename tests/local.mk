@@ -161,6 +161,7 @@ E2E_TESTS = \
 	tests/e2e/demo.py \
 	tests/e2e/cores.py \
 	tests/e2e/run.py \
+	tests/e2e/dispositions.py \
 	tests/e2e/handlers.py \
 	tests/e2e/kernel.py \
 	tests/e2e/layering.py \

@@ -56,6 +56,7 @@ void model_free(struct model *m)
 	free(m->stacks.items);
 	free(m->frames.items);
 	free(m->handlers.items);
+	free(m->signals.items);
 	free(m->calls.items);
 	free(m->findings.items);
 	free(m->events.items);
@@ -189,6 +190,15 @@ uint32_t model_add_handler(struct model *m)
 
 	if (i != MODEL_NONE)
 		m->handlers.items[i].process = m->handlers.items[i].stack = MODEL_NONE;
+	return i;
+}
+
+uint32_t model_add_signals(struct model *m)
+{
+	uint32_t i = ARRAY_ADD(m, signals);
+
+	if (i != MODEL_NONE)
+		m->signals.items[i].process = MODEL_NONE;
 	return i;
 }
 
@@ -346,6 +356,9 @@ static const char *check_calls(const struct model *m)
 		if (h->process >= m->processes.count || !is_index(h->stack, m->stacks.count))
 			return "a handler's index is out of range";
 	}
+	for (uint32_t i = 0; i < m->signals.count; i++)
+		if (m->signals.items[i].process >= m->processes.count)
+			return "signals of no process";
 	for (uint32_t i = 0; i < m->calls.count; i++) {
 		const struct model_call *c = &m->calls.items[i];
 

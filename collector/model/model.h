@@ -64,6 +64,8 @@ struct model_thread {
 	uint32_t call;        /* raw finding (calls[]) whose call has not returned, MODEL_NONE */
 	uint64_t call_since_ns;
 	uint32_t stack;       /* where it was, if that is known for good (a core); else MODEL_NONE */
+	bool has_signals;     /* blocked and pending were read */
+	uint64_t blocked, pending; /* masks of signals: bit n - 1 for signal n */
 };
 
 enum resource_kind { RESOURCE_FILE };
@@ -158,6 +160,14 @@ struct model_handler {
 	uint64_t total_ns, max_ns, first_ns, last_ns;
 	uint64_t errno_clobbered;
 	int errno_before, errno_after;
+};
+
+/* What the kernel tells of a living process's signals; one for each process that is looked at. */
+struct model_signals {
+	uint32_t process;
+	uint64_t caught, ignored; /* without the two that libc keeps for itself */
+	uint64_t pending;         /* for whichever thread takes them; those of one: model_thread */
+	uint64_t queued, queue_limit; /* of all processes of its user */
 };
 
 /*
@@ -256,6 +266,7 @@ struct model {
 	MODEL_ARRAY(struct model_stack) stacks;
 	MODEL_ARRAY(struct model_frame) frames;
 	MODEL_ARRAY(struct model_handler) handlers;
+	MODEL_ARRAY(struct model_signals) signals;
 	MODEL_ARRAY(struct model_call) calls;
 	MODEL_ARRAY(struct model_finding) findings;
 	MODEL_ARRAY(struct model_event) events;
@@ -289,6 +300,7 @@ uint32_t model_add_lock(struct model *m);
 uint32_t model_add_stack(struct model *m);
 uint32_t model_add_frame(struct model *m);
 uint32_t model_add_handler(struct model *m);
+uint32_t model_add_signals(struct model *m);
 uint32_t model_add_call(struct model *m);
 uint32_t model_add_finding(struct model *m);
 uint32_t model_add_event(struct model *m);

@@ -78,6 +78,11 @@ void process_name_read(const struct proc *proc, pid_t pid, struct process_name *
 uint32_t gather_named_process(struct gather *g, pid_t pid, struct process_name *name);
 void gather_name(struct gather *g, uint32_t process); /* names a process that is known */
 
+/* --- source_tasks.c -------------------------------------------------------------------------- */
+
+/* Adds, or brings up to date, all threads of a living process. */
+void tasks_read_process(struct gather *g, uint32_t process);
+
 /* --- source_segments.c ------------------------------------------------------------------------ */
 
 /* Loads a probed segment into the model if it is of interest here. Takes `s`. */

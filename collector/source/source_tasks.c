@@ -83,7 +83,7 @@ static void read_thread(struct gather *g, uint32_t process, pid_t tid)
 	t->pc = sc.pc;
 }
 
-static void read_process(struct gather *g, uint32_t process)
+void tasks_read_process(struct gather *g, uint32_t process)
 {
 	int *tids;
 	ssize_t count = proc_list(g->proc, &tids, "%d/task", g->m->processes.items[process].pid);
@@ -116,7 +116,7 @@ static int collect(struct gather *g, struct collect_error *error)
 			if (interests[i] != level || m->processes.items[i].state != PROCESS_LIVE)
 				continue;
 			if (done++ < limit)
-				read_process(g, i);
+				tasks_read_process(g, i);
 			else
 				left++;
 		}

@@ -181,7 +181,7 @@ def _(case):
         if isinstance(value, list):
             for item in value:
                 collect(item)
-    for command, more in (("graph", set()), ("signals", {"signals"}),
+    for command, more in (("graph", set()), ("signals", {"signals", "dispositions"}),
                           ("report", {"signals", "events"})):
         found = case.json(command)
         assert set(found) == common | more, (command, set(found))

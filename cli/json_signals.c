@@ -1,0 +1,122 @@
+/*
+ * Signals as JSON: the recorded handlers, and what the kernel tells of each process.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "cli/json.h"
+#include "cli/signals.h"
+#include "cli/text.h"
+#include "collector/arch/blocking_call.h"
+
+static struct json_object *calls_array(const struct model *m, uint32_t handler)
+{
+	struct json_object *array = json_object_new_array();
+	uint32_t count;
+	struct handler_call *calls = signals_calls(m, handler, &count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct json_object *o = json_object_new_object();
+
+		json_add_text(o, "function", calls[i].function);
+		json_add_number(o, "count", calls[i].count);
+		json_add_number(o, "in_interrupted_allocator", calls[i].reentered);
+		json_object_array_add(array, o);
+	}
+	free(calls);
+	return array;
+}
+
+static struct json_object *handler_object(const struct model *m, uint32_t handler)
+{
+	const struct model_handler *h = &m->handlers.items[handler];
+	struct json_object *o = json_object_new_object();
+	char text[1024];
+
+	json_add_pid(o, "pid", m, h->process);
+	json_add_text(o, "signal", text_signal(text, h->signo));
+	json_add_int(o, "signo", h->signo);
+	json_add_hex(o, "address", h->address);
+	json_add_text(o, "function", h->function);
+	json_add_text(o, "file", h->file);
+	json_add_int(o, "line", h->line);
+	json_add_text(o, "module", h->module);
+	json_add_text(o, "flags", signals_flags(text, sizeof(text), h->flags));
+	json_add_text(o, "mask", signals_mask(text, sizeof(text), h->mask));
+	json_add_bool(o, "current", h->is_current);
+	json_add_number(o, "installs", h->installs);
+	json_add_number(o, "deliveries", h->deliveries);
+	json_add_number(o, "by_user", h->by_user);
+	json_add_number(o, "by_timer", h->by_timer);
+	json_add_number(o, "by_kernel", h->by_kernel);
+	json_add_int(o, "last_sender", h->last_sender);
+	json_add_number(o, "max_depth", h->max_depth);
+	json_add_number(o, "total_ns", h->total_ns);
+	json_add_number(o, "max_ns", h->max_ns);
+	json_add_time(o, "first_ns", m, h->first_ns);
+	json_add_time(o, "last_ns", m, h->last_ns);
+	json_add_number(o, "errno_changed", h->errno_clobbered);
+	json_add(o, "calls", calls_array(m, handler));
+	return o;
+}
+
+struct json_object *json_signals(const struct view *v)
+{
+	struct json_object *array = json_object_new_array();
+	uint32_t *order = signals_order(v->model);
+
+	for (uint32_t i = 0; order && i < v->model->handlers.count; i++)
+		json_object_array_add(array, handler_object(v->model, order[i]));
+	free(order);
+	return array;
+}
+
+static struct json_object *thread_signals(const struct model_thread *t)
+{
+	const struct blocking_call *call =
+		t->syscall < 0 ? NULL : blocking_call_find(t->syscall, t->syscall_args);
+	struct json_object *o = json_object_new_object();
+	char text[1024];
+
+	json_add_int(o, "tid", t->tid);
+	json_add_text(o, "blocked", signals_mask(text, sizeof(text), t->blocked));
+	json_add_text(o, "pending", signals_mask(text, sizeof(text), t->pending));
+	json_add_text(o, "call", call ? call->name : NULL);
+	if (call)
+		json_add_bool(o, "restarts", call->restart == CALL_RESTARTS);
+	else
+		json_add(o, "restarts", NULL);
+	return o;
+}
+
+struct json_object *json_dispositions(const struct view *v)
+{
+	const struct model *m = v->model;
+	struct json_object *array = json_object_new_array();
+	uint32_t *order = signals_process_order(m);
+	char text[1024];
+
+	for (uint32_t i = 0; order && i < m->signals.count; i++) {
+		const struct model_signals *s = &m->signals.items[order[i]];
+		struct json_object *o = json_object_new_object();
+		struct json_object *threads = json_object_new_array();
+
+		json_add_pid(o, "pid", m, s->process);
+		json_add_text(o, "caught", signals_mask(text, sizeof(text), s->caught));
+		json_add_text(o, "ignored", signals_mask(text, sizeof(text), s->ignored));
+		json_add_text(o, "pending", signals_mask(text, sizeof(text), s->pending));
+		json_add_text(o, "stuck",
+			      signals_mask(text, sizeof(text), signals_stuck(m, s)));
+		json_add_number(o, "queued", s->queued);
+		json_add_number(o, "queue_limit", s->queue_limit);
+		for (uint32_t t = 0; t < m->threads.count; t++)
+			if (m->threads.items[t].process == s->process &&
+			    m->threads.items[t].has_signals)
+				json_object_array_add(threads, thread_signals(&m->threads.items[t]));
+		json_add(o, "threads", threads);
+		json_object_array_add(array, o);
+	}
+	free(order);
+	return array;
+}

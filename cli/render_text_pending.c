@@ -1,0 +1,114 @@
+/*
+ * The signals of processes as the kernel tells them: caught, ignored, pending, who could take
+ * them, and where SA_RESTART would hide a signal from the program.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "cli/render_text.h"
+#include "cli/signals.h"
+#include "collector/arch/blocking_call.h"
+
+#define THREADS_SHOWN 8
+
+static void put_mask(const struct view *v, const char *what, uint64_t mask)
+{
+	char text[1024];
+
+	if (mask)
+		fprintf(v->out, "; %s %s", what, signals_mask(text, sizeof(text), mask));
+}
+
+/* A recorded handler's flags are known; of others only that there is one. */
+static void put_call(const struct view *v, const struct model_thread *t, uint64_t caught)
+{
+	const struct blocking_call *call =
+		t->syscall < 0 ? NULL : blocking_call_find(t->syscall, t->syscall_args);
+
+	if (!call)
+		return;
+	fprintf(v->out, ", in %s()", call->name);
+	if (!caught)
+		return;
+	fputs(call->restart == CALL_RESTARTS
+		      ? ": goes on waiting after a handler with SA_RESTART"
+		      : ": returns EINTR after any handler",
+	      v->out);
+}
+
+static void put_thread(const struct view *v, const struct model_thread *t,
+		       const struct model_signals *s)
+{
+	fprintf(v->out, "    thread %d", (int)t->tid);
+	put_call(v, t, s->caught & ~t->blocked);
+	put_mask(v, "blocks", t->blocked);
+	put_mask(v, "pending for it alone", t->pending);
+	fputc('\n', v->out);
+}
+
+static void put_threads(const struct view *v, const struct model_signals *s)
+{
+	const struct model *m = v->model;
+	uint32_t shown = 0, left = 0;
+
+	for (uint32_t i = 0; i < m->threads.count; i++) {
+		const struct model_thread *t = &m->threads.items[i];
+
+		if (t->process != s->process || !t->has_signals)
+			continue;
+		if (v->show_all || shown++ < THREADS_SHOWN)
+			put_thread(v, t, s);
+		else
+			left++;
+	}
+	if (left)
+		fprintf(v->out, "    and %u more threads (--all shows them)\n", left);
+}
+
+static void put_pending(const struct view *v, const struct model_signals *s)
+{
+	uint64_t stuck = signals_stuck(v->model, s);
+	char text[1024];
+
+	if (stuck)
+		fprintf(v->out, "    pending %s: blocked by every thread, nobody can take them\n",
+			signals_mask(text, sizeof(text), stuck));
+	if (s->pending & ~stuck)
+		fprintf(v->out, "    pending %s: not blocked, on the way\n",
+			signals_mask(text, sizeof(text), s->pending & ~stuck));
+}
+
+static void put_process(const struct view *v, const struct model_signals *s)
+{
+	char text[1024];
+
+	text_process(v, s->process);
+	fprintf(v->out, "%s, as the kernel has it\n",
+		v->model->processes.items[s->process].has_segment ? "" : ": not recorded");
+	fprintf(v->out, "    catches %s", signals_mask(text, sizeof(text), s->caught));
+	fprintf(v->out, "; ignores %s", signals_mask(text, sizeof(text), s->ignored));
+	if (s->queued)
+		fprintf(v->out, "; %" PRIu64 " of %" PRIu64 " signals of its user queued", s->queued,
+			s->queue_limit);
+	fputc('\n', v->out);
+	put_pending(v, s);
+	put_threads(v, s);
+}
+
+/* Of a recorded process the handlers above tell more, unless something is on the way to it. */
+static bool is_shown(const struct view *v, const struct model_signals *s)
+{
+	return v->show_all || s->pending || !v->model->processes.items[s->process].has_segment;
+}
+
+void text_pending(struct view *v)
+{
+	uint32_t *order = signals_process_order(v->model);
+
+	for (uint32_t i = 0; order && i < v->model->signals.count; i++)
+		if (is_shown(v, &v->model->signals.items[order[i]]))
+			put_process(v, &v->model->signals.items[order[i]]);
+	free(order);
+}

@@ -1,0 +1,13 @@
+/*
+ * What the kernel tells of the signals of processes, recorded or not: caught, ignored, blocked and
+ * pending. Which functions are the handlers only a record tells.
+ */
+#ifndef LOCKJAM_SIGNALS_SOURCE_H
+#define LOCKJAM_SIGNALS_SOURCE_H
+
+#include "collector/source/source.h"
+
+/* Of all living targets, after they were chosen. What could not be read becomes a note. */
+void signals_read(struct gather *g);
+
+#endif

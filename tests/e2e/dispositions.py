@@ -1,0 +1,97 @@
+"""lockjam signals on processes that are not recorded: what the kernel tells of their signals."""
+import json
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import proc, tap  # noqa: E402
+from lib.case import wait_until  # noqa: E402
+
+# Two threads that block what BLOCKED names; one sleeps in accept(), the main one in read().
+WAITER = """
+import signal, socket, sys, threading
+for name in %r:
+    signal.signal(name, lambda *_: None)
+for name in %r:
+    signal.signal(name, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, %r)
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen()
+threading.Thread(target=s.accept, daemon=True).start()
+print("ready", flush=True)
+sys.stdin.buffer.raw.read(1)
+"""
+CAUGHT = [int(signal.SIGHUP), int(signal.SIGUSR1)]
+IGNORED = [int(signal.SIGUSR2)]
+
+
+def start(case, blocked):
+    """A process whose threads sit in read() and accept()."""
+    child = case.start([sys.executable, "-c", WAITER % (CAUGHT, IGNORED, blocked)]).await_ready()
+    wait_until(lambda: len(calls(case, child.pid)) == 2, "both threads in their calls")
+    return child
+
+
+def look(case, pid):
+    result = case.lockjam("signals", "--format", "json", str(pid))
+    (found,) = json.loads(result.stdout)["dispositions"]
+    assert found["pid"] == pid
+    return found
+
+
+def calls(case, pid):
+    """{name of the call: its thread}"""
+    return {t["call"]: t for t in look(case, pid)["threads"] if t["call"] in ("read", "accept4",
+                                                                              "accept")}
+
+
+@tap.test("caught and ignored signals of a process that is not recorded")
+def _(case):
+    child = start(case, [])
+    found = look(case, child.pid)
+    assert {"SIGHUP", "SIGUSR1"} <= set(found["caught"].split(",")), found
+    assert "SIGUSR2" in found["ignored"] and "SIGUSR2" not in found["caught"], found
+    assert "signal" not in found["caught"], "libc's own are no handlers of the program"
+    assert found["pending"] == found["stuck"] == "none", found
+    text = case.lockjam("signals", str(child.pid)).stdout
+    assert f"(pid {child.pid}): not recorded, as the kernel has it" in text, text
+    assert "nobody can take them" not in text, text
+
+
+@tap.test("a signal that all threads block is told; one that somebody takes is not")
+def _(case):
+    child = start(case, [int(signal.SIGTERM)])
+    os.kill(child.pid, signal.SIGTERM)
+    os.kill(child.pid, signal.SIGHUP)
+    wait_until(lambda: look(case, child.pid)["pending"] == "SIGTERM", "SIGHUP to be taken")
+    assert look(case, child.pid)["stuck"] == "SIGTERM"
+    text = case.lockjam("signals", str(child.pid)).stdout
+    assert "pending SIGTERM: blocked by every thread, nobody can take them" in text, text
+    assert proc.state(child.pid) == "S"
+
+
+@tap.test("where a handler with SA_RESTART would hide the signal")
+def _(case):
+    child = start(case, [])
+    found = calls(case, child.pid)
+    assert all(t["restarts"] is True for t in found.values()), found
+    sleeper = case.start([sys.executable, "-c", "import signal; print('ready', flush=True); "
+                                                "signal.pause()"]).await_ready()
+    wait_until(lambda: look(case, sleeper.pid)["threads"][0]["call"] == "pause", "pause()")
+    assert look(case, sleeper.pid)["threads"][0]["restarts"] is False
+    text = case.lockjam("signals", str(child.pid)).stdout
+    assert "goes on waiting after a handler with SA_RESTART" in text, text
+
+
+@tap.test("a process that is gone is a clear error")
+def _(case):
+    child = start(case, [])
+    child.finish()
+    result = case.lockjam("signals", str(child.pid), status=(2,))
+    assert "no such process" in result.stderr, result.stderr
+
+
+if __name__ == "__main__":
+    tap.main()
