@@ -151,6 +151,7 @@ TEST_LIBRARY = \
 	tests/lib/case.py \
 	tests/lib/elf.py \
 	tests/lib/gdb.py \
+	tests/lib/hang.py \
 	tests/lib/proc.py \
 	tests/lib/segment.py \
 	tests/lib/tap.py \
@@ -238,6 +239,7 @@ tests_servers_allocator_tcmalloc_SOURCES = tests/servers/allocator.c
 tests_servers_allocator_tcmalloc_LDADD = -l:libtcmalloc_minimal.so.4 -lpthread
 endif
 SERVER_TESTS = \
+	tests/servers/hung.py \
 	tests/servers/programs.py \
 	tests/servers/sqlite.py
 EXTRA_DIST += $(SERVER_TESTS)
