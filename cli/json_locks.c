@@ -78,6 +78,10 @@ static struct json_object *new_party(struct view *v, uint32_t lock)
 						     : m->locks.items[l.blocker].process);
 	json_add_bool(o, "carried_over_exec", l.is_carried);
 	json_add_bool(o, "inherited", l.is_inherited);
+	if (l.kind == LOCK_LEASE) {
+		json_add_bool(o, "delegation", l.is_delegation);
+		json_add_bool(o, "breaking", l.is_breaking);
+	}
 	json_add(o, "stack", json_frames(v, l.stack));
 	return o;
 }

@@ -129,7 +129,8 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 	char buffer[TEXT_SIZE];
 
 	begin_detail(v, indent);
-	fprintf(v->out, "%s, %s", kind_name(l->kind), text_range(buffer, l->start, l->end));
+	fprintf(v->out, "%s, %s", l->is_delegation ? "delegation" : kind_name(l->kind),
+		text_range(buffer, l->start, l->end));
 	if (l->since_ns) {
 		uint64_t now = v->model->now_ns;
 
@@ -220,6 +221,21 @@ static void put_evidence(const struct view *v, const struct model_lock *l, unsig
 	fprintf(v->out, "%s\n", text);
 }
 
+/* A lease stands in the way of open(), not of other locks. */
+static void put_lease(const struct view *v, const struct model_lock *l, unsigned indent)
+{
+	const char *text = NULL;
+
+	if (l->kind == LOCK_LEASE && l->state == LOCK_WAITING)
+		text = "it opens or changes the file, which has to wait until the lease is given up";
+	else if (l->is_breaking)
+		text = "the kernel has told the holder to give it up";
+	if (!text)
+		return;
+	begin_detail(v, indent);
+	fprintf(v->out, "%s\n", text);
+}
+
 static void put_node(struct view *v, const struct graph_node *node)
 {
 	const struct model_lock *l = &v->model->locks.items[node->lock];
@@ -235,6 +251,7 @@ static void put_node(struct view *v, const struct graph_node *node)
 	put_path(v, l->resource);
 	fputc('\n', v->out);
 	put_what(v, l, indent + 4);
+	put_lease(v, l, indent + 4);
 	put_where(v, l, indent + 4);
 	if (l->state == LOCK_POLLING)
 		put_polling(v, l, indent + 4);

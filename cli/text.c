@@ -39,10 +39,26 @@ static bool is_control(const char *s, int length)
 	return u[0] < 0x20 || u[0] == 0x7f || (length == 2 && u[0] == 0xc2 && u[1] < 0xa0);
 }
 
+/* How many bytes from here on are shown as they are: most of most texts. */
+static size_t plain_length(const char *s)
+{
+	size_t length = 0;
+
+	while (s[length] >= 0x20 && s[length] < 0x7f && s[length] != '\\')
+		length++;
+	return length;
+}
+
 /* Characters of `named` become a backslash and the letter that stands for them. */
 static void put_escaped(FILE *f, const char *s, const char *named, const char *letters)
 {
-	while (*s) {
+	for (;;) {
+		size_t plain = plain_length(s);
+
+		fwrite(s, 1, plain, f);
+		s += plain;
+		if (!*s)
+			return;
 		int length = text_utf8_length(s);
 		const char *name = strchr(named, *s);
 

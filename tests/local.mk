@@ -148,6 +148,7 @@ EXTRA_DIST += \
 # --- end to end ---------------------------------------------------------------------------------
 TEST_LIBRARY = \
 	tests/lib/__init__.py \
+	tests/lib/actor.py \
 	tests/lib/case.py \
 	tests/lib/elf.py \
 	tests/lib/gdb.py \
@@ -166,6 +167,7 @@ E2E_TESTS = \
 	tests/e2e/handlers.py \
 	tests/e2e/kernel.py \
 	tests/e2e/layering.py \
+	tests/e2e/leases.py \
 	tests/e2e/locks.py \
 	tests/e2e/privileged.py \
 	tests/e2e/stacks.py \

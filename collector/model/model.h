@@ -102,6 +102,8 @@ struct model_lock {
 	uint32_t queue_rank; /* LOCK_WAITING: order in the kernel's queue, from 0 */
 	uint32_t blocker;    /* waiter: the lock (a hold, or another waiter) it is queued behind */
 	bool is_carried, is_inherited;
+	bool is_delegation;  /* LOCK_LEASE: of a file server */
+	bool is_breaking;    /* a lease that has to be given up: somebody opens the file */
 	bool is_copy;        /* hold of an open file description that is shown for another process */
 };
 

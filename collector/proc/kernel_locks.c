@@ -39,6 +39,8 @@ static bool parse_number(const char *word, int base, uint64_t *number)
 /* "fe:00:1234": device numbers in hexadecimal, the inode in decimal. */
 static bool parse_file(char *word, struct kernel_lock *lock)
 {
+	if (!strcmp(word, "<none>:0"))
+		return lock->kind == LOCK_LEASE;
 	char *minor = strchr(word, ':'), *ino = minor ? strchr(minor + 1, ':') : NULL;
 	uint64_t major_number, minor_number;
 
@@ -69,16 +71,32 @@ static bool parse_kind(const char *word, enum lock_kind *kind)
 	return false;
 }
 
+/*
+ * A lease that may be kept for reading was one for writing. One that must go altogether is taken
+ * for READ: the kernel does not tell any more.
+ */
+static void parse_breaking(const char *mode, struct kernel_lock *lock)
+{
+	lock->is_breaking = true;
+	lock->mode = !strcmp(mode, "READ") ? MODE_WRITE : MODE_READ;
+}
+
 bool kernel_lock_parse(char *text, struct kernel_lock *lock)
 {
 	struct kernel_lock r = {
 		.blocker = MODEL_NONE, .lock = MODEL_NONE, .process = MODEL_NONE, .fd = -1};
 	char *at = text;
 
-	if (!parse_kind(next_word(&at), &r.kind))
+	const char *kind = next_word(&at);
+
+	if (!parse_kind(kind, &r.kind))
 		return false;
-	next_word(&at); /* ADVISORY, ACTIVE, BREAKING, BREAKER: told by the arrow */
-	r.mode = !strcmp(next_word(&at), "WRITE") ? MODE_WRITE : MODE_READ;
+	r.is_delegation = !strcmp(kind, "DELEG");
+	const char *flavour = next_word(&at), *mode = next_word(&at);
+
+	r.mode = !strcmp(mode, "WRITE") ? MODE_WRITE : MODE_READ;
+	if (!strcmp(flavour, "BREAKING"))
+		parse_breaking(mode, &r);
 	r.pid = atoi(next_word(&at));
 	if (!parse_file(next_word(&at), &r) || !parse_number(next_word(&at), 10, &r.start))
 		return false;
@@ -132,6 +150,18 @@ static uint32_t find_blocker(const struct kernel_locks *k, uint32_t i)
 			return above->blocker;
 	}
 	return MODEL_NONE;
+}
+
+/* A breaker's line names no file: it is that of the tree it stands in. */
+static bool find_file(const struct kernel_locks *k, struct kernel_lock *l)
+{
+	if (l->dev || l->ino)
+		return true;
+	if (!l->depth || !k->count || k->items[k->count - 1].kind != LOCK_LEASE)
+		return false;
+	l->dev = k->items[k->count - 1].dev;
+	l->ino = k->items[k->count - 1].ino;
+	return true;
 }
 
 static int family(const struct kernel_lock *l)
@@ -250,7 +280,8 @@ int kernel_locks_parse(char *text, struct kernel_locks *k)
 			}
 			result.items = grown;
 		}
-		if (!parse_line(line, &result.items[result.count])) {
+		if (!parse_line(line, &result.items[result.count]) ||
+		    !find_file(&result, &result.items[result.count])) {
 			result.bad_lines++;
 			continue;
 		}

@@ -5,9 +5,12 @@
  *	NUMBER: [blanks]-> TYPE FLAVOUR MODE PID MAJ:MIN:INO START END|EOF
  * A hold has no arrow; a waiter's arrow is indented by its depth, and it is queued behind the last
  * line above it that is one level less deep. MAJ:MIN (hexadecimal) is the superblock's device,
- *which stat does not show on btrfs and overlayfs. PID is who took it: of a flock it may have ended
- *since, OFD locks have -1. The file is read in pages, and locks come and go between them: it is no
- *snapshot.
+ * which stat does not show on btrfs and overlayfs. PID is who took it: of a flock it may have ended
+ * since, OFD locks have -1. The file is read in pages, and locks come and go between them: it is no
+ * snapshot.
+ *
+ * Leases: FLAVOUR is ACTIVE, BREAKING (its holder was told to give it up; MODE is then what it may
+ * keep, READ or UNLCK) or BREAKER (who opens the file, and waits: such a line names no file).
  */
 #ifndef LOCKJAM_KERNEL_LOCKS_H
 #define LOCKJAM_KERNEL_LOCKS_H
@@ -25,6 +28,8 @@ struct kernel_lock {
 	uint32_t blocker; /* of a waiter: index of what it is queued behind; MODEL_NONE for holds */
 	bool is_outdated; /* contradicted by a line further down, or its process is gone: not used
 			   */
+	bool is_delegation; /* a LOCK_LEASE that a file server took */
+	bool is_breaking; /* a lease that has to be given up; `mode` READ may have been WRITE */
 	bool is_deduced;  /* merge: the process was found by its descriptors or its system call */
 	uint32_t lock;    /* merge: the model's lock, MODEL_NONE none yet */
 	uint32_t process; /* merge: whose it is, MODEL_NONE not known yet */

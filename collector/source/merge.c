@@ -71,8 +71,10 @@ static void add_lock(struct gather *g, struct kernel_lock *e)
 	l->start = e->start;
 	l->end = e->end;
 	l->fd = e->fd;
-	/* A flock is charged to who took it: who else keeps it has its description by fork. */
-	l->is_inherited = e->kind == LOCK_FLOCK && !e->depth && e->process != MODEL_NONE &&
+	l->is_delegation = e->is_delegation;
+	l->is_breaking = e->is_breaking;
+	/* It is charged to who took it: who else keeps it has its description by fork. */
+	l->is_inherited = (e->kind == LOCK_FLOCK || e->kind == LOCK_LEASE) && !e->depth && e->process != MODEL_NONE &&
 			  g->m->processes.items[e->process].pid != e->pid;
 	e->lock = i;
 }

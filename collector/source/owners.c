@@ -358,8 +358,7 @@ void owners_find(struct gather *g, struct kernel_locks *k)
 		    (e->pid > 0 && find_named(&s, e)))
 			continue;
 		/* POSIX locks go with their process; an open file description may live on. */
-		if (e->kind == LOCK_POSIX || e->kind == LOCK_LEASE ||
-		    (e->kind == LOCK_FLOCK && e->depth))
+		if (e->kind == LOCK_POSIX || (e->kind != LOCK_OFD && e->depth))
 			e->is_outdated = e->pid > 0;
 		else
 			s.wanted[s.count++] = i;

@@ -3,6 +3,7 @@
 A Case ends exactly what it started: it is the subreaper of its descendants, so whatever is still
 there at the end is killed by pid and reaped, also what has left its process group or its parent.
 """
+import ast
 import ctypes
 import json
 import os
@@ -113,6 +114,25 @@ class Victim:
         return self.kill()
 
 
+class Actor(Victim):
+    """A process that does what it is told; see lib/actor.py."""
+
+    def send(self, line):
+        """Tells it a line without waiting for the answer."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def do(self, line):
+        """Tells it a line, and waits; the value of its expression, if it has a literal one."""
+        self.send(line)
+        word, _, value = self.line().partition(" ")
+        assert word == "done", f"{line}: {value}"
+        try:
+            return ast.literal_eval(value) if value else None
+        except (ValueError, SyntaxError):
+            return value
+
+
 class Case:
     """See the top of the file. `dir` is this test's directory, `session` the session's in it."""
 
@@ -157,6 +177,15 @@ class Case:
         """A program of tests/victims, ready."""
         return self.start([victim_path(name), *arguments], shim, **options).await_ready()
 
+    def actor(self, *wrapper, **options):
+        """A process that does what it is told (lib/actor.py), started by way of the command
+        `wrapper`."""
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "actor.py")
+        victim = self.start([*wrapper, sys.executable, script], **options)
+        actor = Actor(victim.process, False).await_ready()
+        actor.pid = actor.do("os.getpid()") if not wrapper else actor.pid
+        return actor
+
     def run(self, argv, shim=None, **options):
         """Runs a command to its end; CompletedProcess with text output."""
         env = options.pop("env", None) or (
@@ -183,6 +212,10 @@ class Case:
         result = self.lockjam(command, "--format", "json", "-o", self.session, *arguments,
                               **options)
         return json.loads(result.stdout)
+
+    def json_now(self, command, *arguments, **options):
+        """The JSON object of `lockjam COMMAND --format json ARGUMENTS`, of the running system."""
+        return json.loads(self.lockjam(command, "--format", "json", *arguments, **options).stdout)
 
     def text(self, command, *arguments, **options):
         """The text of `lockjam COMMAND -o SESSION ARGUMENTS`."""

@@ -38,8 +38,30 @@ static void reads_every_form(void)
 	CU_ASSERT_EQUAL(k.items[1].end, 14);
 	CU_ASSERT_EQUAL(k.items[2].kind, LOCK_FLOCK);
 	CU_ASSERT_EQUAL(k.items[3].kind, LOCK_LEASE);
+	CU_ASSERT(!k.items[3].is_breaking && !k.items[3].is_delegation);
 	CU_ASSERT_EQUAL(k.items[4].kind, LOCK_LEASE);
+	CU_ASSERT(k.items[4].is_breaking && k.items[4].is_delegation);
 	CU_ASSERT_EQUAL(k.contradictions, 0);
+	kernel_locks_done(&k);
+}
+
+/* Who waits for a lease to be given up stands in a line without a file. */
+static void finds_the_files_of_breakers(void)
+{
+	parse("1: LEASE  BREAKING  READ 10 fe:00:5 0 EOF\n"
+	      "2: LEASE  BREAKING  UNLCK 11 fe:00:6 0 EOF\n"
+	      "2: -> LEASE  BREAKER   WRITE 12 <none>:0 0 EOF\n"
+	      "2:  -> LEASE  BREAKER   READ 13 <none>:0 0 EOF\n"
+	      "3: LEASE  BREAKER   READ 14 <none>:0 0 EOF\n"
+	      "4: POSIX  ADVISORY  WRITE 15 <none>:0 0 EOF\n");
+	CU_ASSERT_EQUAL_FATAL(k.count, 4);
+	CU_ASSERT_EQUAL(k.bad_lines, 2);
+	CU_ASSERT_EQUAL(k.items[0].mode, MODE_WRITE); /* it may be kept for reading */
+	CU_ASSERT_EQUAL(k.items[2].ino, 6);
+	CU_ASSERT_EQUAL(k.items[2].mode, MODE_WRITE);
+	CU_ASSERT_EQUAL(k.items[2].blocker, 1);
+	CU_ASSERT_EQUAL(k.items[3].ino, 6);
+	CU_ASSERT_EQUAL(k.items[3].blocker, 2);
 	kernel_locks_done(&k);
 }
 
@@ -138,6 +160,7 @@ static void lets_sharers_be(void)
 
 static const struct unit_test tests[] = {
 	{"reads every form of line", reads_every_form},
+	{"finds the files of those who wait for a lease", finds_the_files_of_breakers},
 	{"follows the queues", follows_queues},
 	{"survives damaged lines", survives_damage},
 	{"finds holds that cannot stand together", finds_contradictions},
