@@ -143,6 +143,8 @@ EXTRA_DIST += \
 	tests/arguments/calls.c \
 	tests/arguments/library.c \
 	tests/arguments/objects.cc \
+	tests/arguments/places.c \
+	tests/arguments/rust.rs \
 	tests/arguments/values.c
 
 # --- end to end ---------------------------------------------------------------------------------

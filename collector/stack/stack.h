@@ -14,7 +14,7 @@
 #include "collector/proc/proc.h"
 #include "collector/segment/segment_read.h"
 
-#define STACK_FRAMES_MAX 5000
+#define STACK_FRAMES_MAX 10000
 
 struct core;
 struct stacks;

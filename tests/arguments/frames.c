@@ -1,8 +1,9 @@
 /*
- * Prints the frames of a thread with their arguments, one per line: "FUNCTION (ARGUMENTS)".
+ * Prints the frames of a thread with their arguments, one per line: "FUNCTION (ARGUMENTS) at
+ * FILE:LINE", or "from FILE" where there are no lines.
  *
- *	frames PID		stops the process (ptrace) and takes all its registers, unlike
- *lockjam frames PID running	looks as lockjam does, without stopping it
+ *	frames PID		stops the process (ptrace) and takes all its registers
+ *	frames PID running	looks as `lockjam graph` does, without stopping it
  *
  * For tests, which compare what it prints with a debugger's view of the same moment.
  */
@@ -20,7 +21,7 @@
 #include "collector/argument/argument_stack.h"
 #include "collector/stack/stack_live.h"
 
-#define FRAMES_MAX 200
+#define FRAMES_MAX 10000
 
 struct target {
 	struct proc *proc;
@@ -68,6 +69,14 @@ static int stop(pid_t tid, struct unwind_start *start)
 	return 0;
 }
 
+static void print_place(const struct symbol_part *part, const struct module *module)
+{
+	if (part->file)
+		printf(" at %s:%d\n", part->file, part->line);
+	else
+		printf(" from %s\n", module->path);
+}
+
 static void print_frame(const struct argument_stack *s, uint32_t frame)
 {
 	const struct unwind_frame *raw = &s->frames->items[frame];
@@ -83,8 +92,9 @@ static void print_frame(const struct argument_stack *s, uint32_t frame)
 	for (uint32_t i = 0; symbol && i < symbol->count; i++) {
 		const char *arguments = argument_stack_text(s, frame, symbol, i);
 
-		printf("%s (%s)\n", symbol->parts[i].function ? symbol->parts[i].function : "??",
+		printf("%s (%s)", symbol->parts[i].function ? symbol->parts[i].function : "??",
 		       arguments ? arguments : "");
+		print_place(&symbol->parts[i], module);
 	}
 }
 

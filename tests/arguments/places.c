@@ -1,0 +1,125 @@
+/*
+ * Scenario: places where unwinding is hard; the first argument names one: below 5,000 frames, in a
+ * handler on an alternate stack, in handlers in handlers, inside malloc(), inside the vdso. The
+ * last two are entered by a memory fault at the right moment, whose handler pauses: no timing.
+ * Expect: every frame down to main(), over both stacks and through the signal frames.
+ */
+#define _GNU_SOURCE
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NOINLINE __attribute__((noinline))
+#define DEPTH 5000
+#define PAGE 4096UL
+
+static char other_stack[256 * 1024];
+volatile int sink;
+
+NOINLINE static void wait_here(void)
+{
+	static int is_waiting;
+
+	if (!is_waiting++)
+		if (write(1, "ready\n", 6) != 6)
+			_exit(1);
+	for (;;)
+		pause();
+}
+
+NOINLINE static int descend(int level, int sum)
+{
+	if (level == 1) {
+		wait_here();
+		return sum;
+	}
+	return descend(level - 1, sum + level) + 1;
+}
+
+static void on_signal(int signo)
+{
+	sink = signo;
+	wait_here();
+	sink = 0;
+}
+
+static void on_outer(int signo)
+{
+	sink = signo;
+	raise(SIGUSR2);
+	sink = 0;
+}
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+	sink = signo + info->si_code;
+	wait_here();
+	sink = context != NULL;
+}
+
+static void handle(int signo, void (*handler)(int), int flags)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+	stack_t stack = { .ss_sp = other_stack, .ss_size = sizeof(other_stack) };
+
+	if (sigaltstack(&stack, NULL) || sigaction(signo, &action, NULL))
+		_exit(1);
+}
+
+NOINLINE static int crunch(int n)
+{
+	raise(n);
+	return sink++;
+}
+
+/* What is free at the heap's end becomes unreadable: the next allocation trips over it. */
+NOINLINE static char *allocate(size_t size)
+{
+	char *small = malloc(24), *page = (char *)(((unsigned long)small | (PAGE - 1)) + 1);
+	struct mallinfo2 info = mallinfo2();
+
+	mprotect(page, info.keepcost & ~(PAGE - 1), PROT_NONE);
+	while (small)
+		small = malloc(size);
+	return small;
+}
+
+NOINLINE static long tell_time(clockid_t id, struct timespec *now)
+{
+	int error = clock_gettime(id, now);
+
+	return error ? -1 : now->tv_sec;
+}
+
+static int run(const char *scene)
+{
+	if (!strcmp(scene, "deep"))
+		return descend(DEPTH, 0);
+	if (!strcmp(scene, "altstack")) {
+		handle(SIGUSR1, on_signal, SA_ONSTACK);
+		return crunch(SIGUSR1);
+	}
+	if (!strcmp(scene, "nested")) {
+		handle(SIGUSR1, on_outer, SA_ONSTACK);
+		handle(SIGUSR2, on_signal, SA_NODEFER);
+		return crunch(SIGUSR1);
+	}
+	handle(SIGSEGV, (void (*)(int))(void *)on_fault, SA_SIGINFO | SA_ONSTACK);
+	if (!strcmp(scene, "malloc"))
+		return allocate(200) != NULL;
+	if (!strcmp(scene, "vdso"))
+		return (int)tell_time(CLOCK_MONOTONIC, (struct timespec *)8);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	alarm(120);
+	sink = run(argc > 1 ? argv[1] : "");
+	return sink;
+}
