@@ -8,7 +8,7 @@
 static int run(const struct options *o)
 {
 	struct reading r;
-	int status = reading_open(&r, o, false, false);
+	int status = reading_open(&r, o, 0);
 
 	if (status)
 		return status;

@@ -27,7 +27,7 @@ static int run(const struct options *o)
 	}
 	if (own.exe && !own.core)
 		return options_wrong(o->command, "--exe", "is only of use with a core");
-	status = reading_open(&r, &own, true, true);
+	status = reading_open(&r, &own, READING_EVENTS | READING_HANDLERS);
 	if (status)
 		return status;
 	view_choose_backtraces(&r.view);

@@ -72,7 +72,7 @@ static bool look_back(const struct options *o, const char *dir)
 
 	reading_options.dir = dir;
 	reading_options.operand_count = 0;
-	if (reading_open(&r, &reading_options, false, false) != 0)
+	if (reading_open(&r, &reading_options, 0) != 0)
 		return false;
 	has_findings = view_status(r.view.model) == EXIT_FINDINGS;
 	if (has_findings)

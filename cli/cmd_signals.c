@@ -8,7 +8,7 @@
 static int run(const struct options *o)
 {
 	struct reading r;
-	int status = reading_open(&r, o, false, true);
+	int status = reading_open(&r, o, READING_HANDLERS);
 
 	if (status)
 		return status;

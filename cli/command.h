@@ -26,6 +26,7 @@ struct command {
 extern const struct command command_run;
 extern const struct command command_graph;
 extern const struct command command_report;
+extern const struct command command_stacks;
 extern const struct command command_signals;
 extern const struct command command_env;
 

@@ -9,6 +9,7 @@ cli_libcli_a_SOURCES = \
 	cli/cmd_report.c \
 	cli/cmd_run.c \
 	cli/cmd_signals.c \
+	cli/cmd_stacks.c \
 	cli/command.h \
 	cli/json.c \
 	cli/json.h \

@@ -78,6 +78,26 @@ static const char *apply_exe(struct options *o, const char *value)
 	return NULL;
 }
 
+static const char *apply_no_stop(struct options *o, const char *value)
+{
+	(void)value;
+	o->no_stop = true;
+	return NULL;
+}
+
+static const char *apply_max_frames(struct options *o, const char *value)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(value, &end, 10);
+	if (errno || *end || *value < '0' || *value > '9' || n == 0 || n > UINT32_MAX)
+		return "not a number above 0";
+	o->max_frames = n;
+	return NULL;
+}
+
 static const struct option_spec specs[] = {
 	{OPTION_DIR, "dir", "DIR",
 	 "the session directory (read the saved one; run, env: make and keep it)", apply_dir},
@@ -87,6 +107,10 @@ static const struct option_spec specs[] = {
 	{OPTION_ERROR_EXITCODE, "error-exitcode", "N",
 	 "exit with N if there are findings (errors or warnings)", apply_error_exitcode},
 	{OPTION_EXE, "exe", "FILE", "the program that the core is of", apply_exe},
+	{OPTION_MAX_FRAMES, "max-frames", "N", "cut each backtrace after N frames",
+	 apply_max_frames},
+	{OPTION_NO_STOP, "no-stop", NULL,
+	 "do not stop running threads, not even to copy their stacks", apply_no_stop},
 	{OPTION_OFFLINE, "offline", NULL, "DIR is a copy: take all its processes for dead",
 	 apply_offline},
 	{OPTION_SYSROOT, "sysroot", "PATH", "where the programs' files are looked up",

@@ -23,6 +23,8 @@ enum option_id {
 	OPTION_ENV_FORMAT,   /* of `env`: shell, systemd */
 	OPTION_ERROR_EXITCODE,
 	OPTION_EXE,
+	OPTION_MAX_FRAMES,
+	OPTION_NO_STOP,
 	OPTION_OFFLINE,
 	OPTION_SYSROOT,
 };
@@ -38,6 +40,8 @@ struct options {
 	bool is_systemd;
 	bool show_all;
 	bool is_offline;
+	bool no_stop;
+	uint32_t max_frames; /* 0: not given */
 	int error_exitcode; /* -1: not given */
 	char **operands;    /* NULL ends */
 	int operand_count;

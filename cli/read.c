@@ -44,15 +44,18 @@ static void advise(struct collect_error *error, int code)
 		strcpy(error->advice, "run as root, or as the user whose it is");
 }
 
-int reading_open(struct reading *r, const struct options *o, bool want_events, bool want_handlers)
+int reading_open(struct reading *r, const struct options *o, enum reading_wants wants)
 {
 	struct collect_options options = {.dir = o->dir,
 					  .is_offline = o->is_offline,
 					  .sysroot = o->sysroot,
 					  .core = o->core,
 					  .exe = o->exe,
-					  .want_events = want_events,
-					  .want_handlers = want_handlers};
+					  .max_frames = o->max_frames,
+					  .want_events = wants & READING_EVENTS,
+					  .want_handlers = wants & READING_HANDLERS,
+					  .want_threads = wants & READING_THREADS,
+					  .may_stop = (wants & READING_THREADS) && !o->no_stop};
 	struct collect_error error = {0};
 	int code;
 

@@ -14,11 +14,18 @@ struct reading {
 	struct view view;
 };
 
+/* More than the graph needs. */
+enum reading_wants {
+	READING_EVENTS = 1,
+	READING_HANDLERS = 2,
+	READING_THREADS = 4, /* of the targets; stops running ones unless the options forbid it */
+};
+
 /*
  * Collects what the options ask for; o->dir may be a directory or one segment file. 0, or the exit
  * status after what is wrong was said.
  */
-int reading_open(struct reading *r, const struct options *o, bool want_events, bool want_handlers);
+int reading_open(struct reading *r, const struct options *o, enum reading_wants wants);
 void reading_close(struct reading *r);
 
 /* A PID, or 0 if the text is none. */

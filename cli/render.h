@@ -15,6 +15,8 @@ struct renderer {
 	void (*graph)(struct view *v);
 	/* Findings, graph, backtraces, processes, last events. */
 	void (*report)(struct view *v);
+	/* The backtraces of the view, with what their threads are doing. */
+	void (*stacks)(struct view *v);
 	/* The handlers of signals and what they called. */
 	void (*signals)(struct view *v);
 };

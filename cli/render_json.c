@@ -37,7 +37,12 @@ static struct json_object *backtraces_array(struct view *v)
 		else
 			json_add_int(o, "tid", v->model->threads.items[b.thread].tid);
 		json_add_text(o, "of", b.kind == BACKTRACE_TAKEN ? "taken" : "now");
+		json_add_text(o, "name",
+			      b.thread == MODEL_NONE ? NULL
+						     : v->model->threads.items[b.thread].name);
 		json_add(o, "frames", json_frames(v, b.stack));
+		json_add_text(o, "incomplete", v->model->stacks.items[b.stack].stopped);
+		json_add_number(o, "stood_ns", v->model->stacks.items[b.stack].stood_ns);
 		json_object_array_add(array, o);
 	}
 	return array;
@@ -125,6 +130,11 @@ static void render_report(struct view *v)
 	print_document(v, o);
 }
 
+static void render_stacks(struct view *v)
+{
+	render_graph(v);
+}
+
 static void render_signals(struct view *v)
 {
 	struct json_object *o = new_document(v);
@@ -139,5 +149,6 @@ const struct renderer render_json = {
 	.name = "json",
 	.graph = render_graph,
 	.report = render_report,
+	.stacks = render_stacks,
 	.signals = render_signals,
 };

@@ -411,9 +411,18 @@ static void render_graph(struct view *v)
 	text_notes(v);
 }
 
+static void render_stacks(struct view *v)
+{
+	put_headlines(v, 0, v->graph.count);
+	text_backtraces(v);
+	put_other_findings(v);
+	text_notes(v);
+}
+
 const struct renderer render_text = {
 	.name = "text",
 	.graph = render_graph,
 	.report = text_report,
+	.stacks = render_stacks,
 	.signals = text_signals,
 };

@@ -276,3 +276,24 @@ int view_choose_backtraces(struct view *v)
 			error = add_deadlocked(v, &v->model->findings.items[i]);
 	return error;
 }
+
+/* Copied first, all of them, then named: what they show is of nearly one moment. */
+int view_choose_threads(struct view *v)
+{
+	const struct model *m = v->model;
+	int error = 0;
+
+	for (uint32_t i = 0; !error && i < m->threads.count; i++) {
+		struct view_backtrace b = {BACKTRACE_NOW, m->threads.items[i].process, i,
+					   MODEL_NONE, MODEL_NONE};
+		const struct model_process *p = &m->processes.items[b.process];
+
+		if (!p->is_target || p->state != PROCESS_LIVE)
+			continue;
+		b.stack = collector_copy_thread(v->collector, i);
+		error = b.stack == MODEL_NONE ? -ENOMEM : add_backtrace(v, b);
+	}
+	for (uint32_t i = 0; i < v->backtrace_count; i++)
+		view_resolve(v, v->backtraces[i].stack);
+	return error;
+}

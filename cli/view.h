@@ -53,6 +53,8 @@ struct view {
 int view_init(struct view *v);
 /* Chooses the backtraces. Where a collector is given it reads live stacks. 0 or -ENOMEM. */
 int view_choose_backtraces(struct view *v);
+/* Those of all threads of the chosen processes, whether they could be had or not. 0 or -ENOMEM. */
+int view_choose_threads(struct view *v);
 void view_done(struct view *v);
 
 /* Unwinds and names a stack if that was not done yet. False if it has no frames. */

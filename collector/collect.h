@@ -24,6 +24,10 @@ struct collect_options {
 	const char *sysroot;     /* where the modules' files are looked up; NULL "/" */
 	uint32_t max_frames;     /* 0: no limit but the library's own (STACK_FRAMES_MAX) */
 	bool want_events;        /* fill model.events */
+	bool want_threads;       /* all threads of the targets; of several targets those that cannot be
+				  * looked at are noted */
+	bool may_stop;           /* running threads are stopped for the time it takes to copy their
+				  * registers and stacks; blocked ones never are */
 	bool want_handlers;      /* name the functions of all handlers, not only of those that called
 				  * something unsafe: needs the symbols of every program; and read what
 				  * the kernel tells of the targets' signals */

@@ -89,6 +89,8 @@ static int look(struct collector *c, const struct collect_options *options,
 		r = select_targets(&c->gather, error);
 	if (!r && c->options.want_handlers && !gather_is_saved(&c->gather))
 		signals_read(&c->gather);
+	if (!r && options->want_threads && options->target_count)
+		tasks_read_targets(&c->gather);
 	return r;
 }
 
@@ -206,4 +208,9 @@ int collector_resolve(struct collector *c, uint32_t stack)
 uint32_t collector_thread_stack(struct collector *c, uint32_t thread)
 {
 	return stacks_thread(c->stacks, thread);
+}
+
+uint32_t collector_copy_thread(struct collector *c, uint32_t thread)
+{
+	return stacks_copy_thread(c->stacks, thread, c->options.may_stop);
 }

@@ -30,7 +30,13 @@ struct model *collector_model(struct collector *c);
  */
 int collector_resolve(struct collector *c, uint32_t stack);
 
-/* A new STACK_THREAD of the thread as it is now, without stopping it; MODEL_NONE if it cannot. */
+/* A new STACK_THREAD of the thread as it is now, resolved; MODEL_NONE if it cannot. Never stops it. */
 uint32_t collector_thread_stack(struct collector *c, uint32_t thread);
+
+/*
+ * The same, only copied: collector_resolve() names it later, so that the copies of many threads are
+ * made within a short time. Stops a running thread for that if collect_options.may_stop is set.
+ */
+uint32_t collector_copy_thread(struct collector *c, uint32_t thread);
 
 #endif

@@ -59,6 +59,8 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/program.h \
 	collector/proc/task_signals.c \
 	collector/proc/task_signals.h \
+	collector/ptrace/ptrace_copy.c \
+	collector/ptrace/ptrace_copy.h \
 	collector/segment/segment_load.c \
 	collector/segment/segment_name.c \
 	collector/segment/segment_name.h \

@@ -82,9 +82,12 @@ VICTIMS = \
 	tests/victims/outside-handlers \
 	tests/victims/polling \
 	tests/victims/polling-ended \
+	tests/victims/queue \
 	tests/victims/ranges-posix \
 	tests/victims/readers-posix \
 	tests/victims/ring-mixed \
+	tests/victims/running \
+	tests/victims/stopper \
 	tests/victims/storm \
 	tests/victims/unwinding \
 	tests/victims/upgrade-posix \
@@ -101,6 +104,7 @@ tests_victims_heap_single_nopie_LDFLAGS = -no-pie
 tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
 tests_victims_crowd_LDADD = -lpthread
+tests_victims_running_LDADD = -lpthread
 tests_victims_unwinding_LDADD = -lpthread
 if HAVE_CXX
 check_PROGRAMS += tests/victims/cxx tests/victims/thrown-out
@@ -175,6 +179,7 @@ E2E_TESTS = \
 	tests/e2e/stacks.py \
 	tests/e2e/storm.py \
 	tests/e2e/semantics.py \
+	tests/e2e/stopping.py \
 	tests/e2e/transparency.py \
 	tests/e2e/unwinding.py \
 	tests/e2e/victims.py \

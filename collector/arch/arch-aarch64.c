@@ -2,6 +2,7 @@
 
 #include "collector/arch/arch.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/procfs.h>
 #include <sys/user.h>
@@ -40,6 +41,26 @@ bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *sta
 	/* x0-x30, sp, pc: the order of DWARF's numbers and of ours. */
 	memcpy(status->regs, raw.pr_reg, sizeof(status->regs));
 	return true;
+}
+
+bool arch_read_regset(const void *set, size_t size, struct arch_stopped *stopped)
+{
+	struct user_regs_struct r;
+
+	if (size != sizeof(r))
+		return false;
+	memcpy(&r, set, sizeof(r));
+	memcpy(stopped->regs, &r, sizeof(stopped->regs)); /* x0-x30, sp, pc */
+	stopped->original = -1;
+	return true;
+}
+
+/* Here the kernel has prepared the repetition before the stop: the pc is on the `svc #0` again, x8 has
+ * the number. One that ended with EINTR cannot be told from one that ended so before. */
+void arch_find_interrupted(struct arch_stopped *stopped, uint32_t code)
+{
+	stopped->has_ended = false;
+	stopped->syscall = code == 0xd4000001 ? (long)stopped->regs[8] : -1;
 }
 
 /* struct rt_sigframe begins with it. */

@@ -2,6 +2,7 @@
 
 #include "collector/arch/arch.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/procfs.h>
 #include <sys/user.h>
@@ -75,6 +76,32 @@ bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *sta
 	       sizeof(status->args));
 	copy_registers(status->regs, &r);
 	return true;
+}
+
+bool arch_read_regset(const void *set, size_t size, struct arch_stopped *stopped)
+{
+	struct user_regs_struct r;
+
+	if (size != sizeof(r))
+		return false;
+	memcpy(&r, set, sizeof(r));
+	copy_registers(stopped->regs, &r);
+	stopped->original = (long)r.orig_rax;
+	return true;
+}
+
+/* The stop comes before the kernel decides what becomes of the call: its own codes, 512 (ERESTARTSYS),
+ * 513, 514 and 516, are still in rax. */
+void arch_find_interrupted(struct arch_stopped *stopped, uint32_t code)
+{
+	long result = (long)stopped->regs[0];
+	bool is_again = result == -512 || result == -513 || result == -514 || result == -516;
+
+	(void)code;
+	stopped->has_ended = stopped->original >= 0 && result == -EINTR;
+	stopped->syscall = stopped->has_ended || (stopped->original >= 0 && is_again)
+				   ? stopped->original
+				   : -1;
 }
 
 /* struct rt_sigframe: return address (popped), ucontext (304 bytes with its mask), siginfo. */

@@ -23,6 +23,8 @@
 /* What a function finds again after it called another: rbx, rbp, rsp, r12-r15, and the pc. */
 #define ARCH_KEPT_BY_CALLS UINT64_C(0x1f0c8)
 #define ARCH_FP_SETUP 3 /* mov %rsp,%rbp */
+#define ARCH_RED_ZONE 128 /* below the stack pointer, that functions without calls may use */
+#define ARCH_RESTART_NEEDS_CODE 0
 #elif defined(__aarch64__)
 #define ARCH_NAME "AArch64"
 #define ARCH_MACHINE 183 /* EM_AARCH64 */
@@ -34,6 +36,8 @@
 /* x19-x30, sp, pc */
 #define ARCH_KEPT_BY_CALLS UINT64_C(0x1fff80000)
 #define ARCH_FP_SETUP 4
+#define ARCH_RED_ZONE 0
+#define ARCH_RESTART_NEEDS_CODE 1
 #else
 #error "this processor needs its numbers here and a file arch-*.c"
 #endif
@@ -62,6 +66,24 @@ struct arch_prstatus {
 
 /* note[0..size) is the content of NT_PRSTATUS; false if it is too short. */
 bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *status);
+
+#define ARCH_REGSET_MAX 512 /* bytes of NT_PRSTATUS by PTRACE_GETREGSET; ours have 216 and 272 */
+
+/* A thread in a stop of ptrace. */
+struct arch_stopped {
+	uint64_t regs[ARCH_REGS];
+	long original;  /* x86-64: the system call that it came from, -1 none */
+	/* Filled by arch_find_interrupted(): */
+	long syscall;   /* that the stop interrupted, -1 none */
+	bool has_ended; /* it ends with EINTR; else it is asked again */
+};
+
+/* False if it is the set of another architecture (a 32-bit process). Fills all but what
+ * arch_find_interrupted() does. */
+bool arch_read_regset(const void *set, size_t size, struct arch_stopped *stopped);
+/* code: the four bytes at the pc, if ARCH_RESTART_NEEDS_CODE. Source: the kernel's arch_do_signal_or_restart
+ * (x86), do_signal (arm64). */
+void arch_find_interrupted(struct arch_stopped *stopped, uint32_t code);
 
 /*
  * Where a signal frame has its siginfo_t, given the stack pointer in the frame that calls

@@ -55,6 +55,8 @@ struct model_process {
 struct model_thread {
 	uint32_t process;
 	pid_t tid;
+	const char *name;     /* that the kernel has for it, NULL not asked */
+	pid_t tracer;         /* who traces it (ptrace), 0 nobody or not asked */
 	char task_state;      /* of /proc/PID/stat ('S', 'R', 'D', ...), 0 unknown */
 	long syscall;         /* number it is blocked in, -1 none or unknown */
 	uint64_t syscall_args[6];
@@ -140,6 +142,7 @@ struct model_stack {
 	uint32_t first_frame;  /* into model.frames */
 	uint32_t frame_count;
 	const char *stopped;   /* "Backtrace stopped: ..." reason, NULL if it reached its end */
+	uint64_t stood_ns;     /* STACK_THREAD: for how long the thread was stopped for it, 0 not at all */
 };
 
 struct model_handler {

@@ -44,6 +44,9 @@ struct source {
 
 extern const struct source source_core, source_segments, source_locks, source_tasks;
 
+/* source_tasks.c: all threads of the chosen processes, with their names. After select_targets(). */
+void tasks_read_targets(struct gather *g);
+
 /* What is collected is a saved session or a core, not the running system. */
 static inline bool gather_is_saved(const struct gather *g)
 {

@@ -60,6 +60,22 @@ static uint32_t thread_of(struct model *m, uint32_t process, pid_t tid)
 	return i;
 }
 
+/* "Name:" and "TracerPid:" of its status. */
+static void read_status(struct gather *g, uint32_t thread, pid_t pid)
+{
+	struct model_thread *t = &g->m->threads.items[thread];
+	char text[4096], *line;
+
+	if (proc_read_some(g->proc, text, sizeof(text), "%d/task/%d/status", pid, t->tid) <= 0)
+		return;
+	if ((line = strstr(text, "\nTracerPid:")))
+		t->tracer = atoi(line + strlen("\nTracerPid:"));
+	if (!strncmp(text, "Name:\t", 6)) {
+		text[strcspn(text, "\n")] = 0;
+		t->name = model_string(g->m, text + 6);
+	}
+}
+
 static void read_thread(struct gather *g, uint32_t process, pid_t tid)
 {
 	pid_t pid = g->m->processes.items[process].pid;
@@ -95,6 +111,21 @@ void tasks_read_process(struct gather *g, uint32_t process)
 	free(tids);
 	if (count > 1)
 		g->m->processes.items[process].has_children_threads = true;
+}
+
+void tasks_read_targets(struct gather *g)
+{
+	struct model *m = g->m;
+
+	for (uint32_t i = 0; i < m->processes.count; i++)
+		if (m->processes.items[i].is_target && m->processes.items[i].state == PROCESS_LIVE)
+			tasks_read_process(g, i);
+	for (uint32_t i = 0; i < m->threads.count; i++) {
+		const struct model_process *p = &m->processes.items[m->threads.items[i].process];
+
+		if (p->is_target && p->state == PROCESS_LIVE)
+			read_status(g, i, p->pid);
+	}
 }
 
 static int collect(struct gather *g, struct collect_error *error)

@@ -39,6 +39,7 @@ void stacks_free(struct stacks *s)
 	if (!s)
 		return;
 	stack_processes_free(s);
+	stack_copies_free(s);
 	images_free(s->images);
 	free(s);
 }
@@ -76,14 +77,12 @@ int stacks_resolve(struct stacks *s, uint32_t stack)
 	return s->m->stacks.items[stack].frame_count ? 0 : -ENOENT;
 }
 
-uint32_t stacks_thread(struct stacks *s, uint32_t thread)
+uint32_t stacks_copy_thread(struct stacks *s, uint32_t thread, bool may_stop)
 {
 	uint32_t process = s->m->threads.items[thread].process;
 
-	if (s->m->threads.items[thread].stack != MODEL_NONE) {
-		stacks_resolve(s, s->m->threads.items[thread].stack);
+	if (s->m->threads.items[thread].stack != MODEL_NONE)
 		return s->m->threads.items[thread].stack;
-	}
 	if (s->m->processes.items[process].state != PROCESS_LIVE)
 		return MODEL_NONE;
 	uint32_t stack = model_add_stack(s->m);
@@ -96,7 +95,16 @@ uint32_t stacks_thread(struct stacks *s, uint32_t thread)
 	st->process = process;
 	st->thread = thread;
 	/* At once: "now" must not become the moment of printing. */
-	stacks_resolve(s, stack);
+	stack_copy_thread(s, stack, may_stop);
+	return stack;
+}
+
+uint32_t stacks_thread(struct stacks *s, uint32_t thread)
+{
+	uint32_t stack = stacks_copy_thread(s, thread, false);
+
+	if (stack != MODEL_NONE)
+		stacks_resolve(s, stack);
 	return stack;
 }
 

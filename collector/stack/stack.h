@@ -40,9 +40,10 @@ int stacks_set_debug_path(struct stacks *s, const char *path);
 
 struct model *stacks_model(struct stacks *s);
 
-/* See collector_resolve() and collector_thread_stack(). */
+/* See collector_resolve(), collector_thread_stack() and collector_copy_thread(). */
 int stacks_resolve(struct stacks *s, uint32_t stack);
 uint32_t stacks_thread(struct stacks *s, uint32_t thread);
+uint32_t stacks_copy_thread(struct stacks *s, uint32_t thread, bool may_stop);
 
 /* Fills the "classified" part of model_call: unwinds its stack and looks what was interrupted. */
 void stacks_classify(struct stacks *s, uint32_t call);

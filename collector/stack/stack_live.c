@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/ptrace/ptrace_copy.h"
+
+#define LOOKS 2   /* at a blocked thread, that went on meanwhile */
+#define ROUNDS 10 /* of a thread that runs and blocks by turns */
 #define COPY_MAX (256 * 1024)
 #define COPY_STEP (64 * 1024)
 
@@ -20,8 +24,11 @@ struct stack_live {
 	const struct proc *proc;
 	pid_t pid, tid;
 	struct moment moment;
-	char *copy; /* from sp up */
+	char *copy; /* of the stack, from `from` up */
+	uint64_t from;
 	size_t length;
+	bool was_stopped;
+	struct ptrace_copy stop; /* was_stopped: its registers */
 	bool has_read_beyond, has_read_data_beyond;
 };
 
@@ -63,10 +70,10 @@ static void copy_stack(struct stack_live *live)
 	size_t step = COPY_STEP;
 
 	live->length = 0;
+	live->from = live->moment.syscall.sp;
 	while (live->length < COPY_MAX && step >= 8) {
 		size_t want = COPY_MAX - live->length < step ? COPY_MAX - live->length : step;
-		ssize_t got = proc_read_memory(live->proc, live->pid,
-					       live->moment.syscall.sp + live->length,
+		ssize_t got = proc_read_memory(live->proc, live->pid, live->from + live->length,
 					       live->copy + live->length, want);
 		if (got > 0)
 			live->length += (size_t)got;
@@ -92,43 +99,97 @@ static int look_once(struct stack_live *live)
 	return is_same_moment(&live->moment, &after) ? 0 : -EAGAIN;
 }
 
-static const char *explain(int error)
+static int look_blocked(struct stack_live *live)
+{
+	int error = -EAGAIN;
+
+	for (int i = 0; error == -EAGAIN && i < LOOKS; i++)
+		error = look_once(live);
+	return error;
+}
+
+/* By turns, because between a look and the next it may block or go on. */
+static int look_running(struct stack_live *live)
+{
+	int error = -EAGAIN;
+
+	live->stop.stack = live->copy;
+	live->stop.room = COPY_MAX;
+	for (int i = 0; error == -EAGAIN && i < ROUNDS; i++) {
+		/* Touched here, not while it stands. */
+		memset(live->copy, 0, COPY_MAX);
+		error = ptrace_copy_thread(live->proc, live->pid, live->tid, &live->stop);
+		live->was_stopped = !error;
+		if (error == -EAGAIN)
+			error = look_blocked(live);
+	}
+	if (live->was_stopped) {
+		live->from = live->stop.from;
+		live->length = live->stop.length;
+		live->moment.syscall = (struct proc_syscall){
+			.is_running = true,
+			.number = -1,
+			.sp = live->stop.regs[ARCH_SP],
+			.pc = live->stop.regs[ARCH_PC],
+		};
+	}
+	return error;
+}
+
+static const char *explain(int error, bool may_stop)
 {
 	switch (error) {
 	case -EAGAIN:
-		return "the thread is running: its stack cannot be read without stopping it";
+		return may_stop ? "the thread runs and blocks by turns, too fast to be looked at"
+				: "the thread is running: its stack cannot be read without "
+				  "stopping it";
 	case -EPERM:
 	case -EACCES:
 		return "not permitted to look into this process (run as its user or as root)";
 	case -ENOENT:
 	case -ESRCH:
 		return "the thread is gone";
+	case -ETIMEDOUT:
+		return "the thread could not be stopped: the kernel did not let it go in time";
+	case -ENOEXEC:
+		return "the thread runs as 32-bit code: its registers are not understood";
 	default:
 		return "the thread's state could not be read";
 	}
 }
 
-int stack_live_look(const struct proc *proc, pid_t pid, pid_t tid, struct stack_live **result,
+/* Most of the room was for stacks that are deeper. */
+static void shrink_copy(struct stack_live *live)
+{
+	char *smaller = realloc(live->copy, live->length);
+
+	if (smaller)
+		live->copy = smaller;
+}
+
+int stack_live_look(const struct stack_subject *subject, struct stack_live **result,
 		    const char **reason)
 {
 	struct stack_live *live = calloc(1, sizeof(*live));
 	int error = -ENOMEM;
 
 	if (live && (live->copy = malloc(COPY_MAX))) {
-		live->proc = proc;
-		live->pid = pid;
-		live->tid = tid;
-		error = look_once(live);
-		if (error == -EAGAIN)
-			error = look_once(live);
+		live->proc = subject->proc;
+		live->pid = subject->pid;
+		live->tid = subject->tid;
+		live->stop.interrupted = -1;
+		error = look_blocked(live);
+		if (error == -EAGAIN && subject->may_stop)
+			error = look_running(live);
 	}
 	if (!error && !live->length)
 		error = -EACCES;
 	if (!error) {
+		shrink_copy(live);
 		*result = live;
 		return 0;
 	}
-	*reason = explain(error);
+	*reason = explain(error, subject->may_stop);
 	stack_live_free(live);
 	return error;
 }
@@ -142,7 +203,7 @@ void stack_live_free(struct stack_live *live)
 
 static bool read_copy(const struct stack_live *live, uint64_t address, void *data, size_t size)
 {
-	uint64_t from = live->moment.syscall.sp;
+	uint64_t from = live->from;
 
 	if (address < from || address - from > live->length ||
 	    size > live->length - (address - from))
@@ -179,6 +240,11 @@ static bool read_data(void *context, uint64_t address, void *data, size_t size)
 void stack_live_start(struct stack_live *live, struct unwind_start *start)
 {
 	*start = (struct unwind_start){.read = read_stack, .read_data = read_data, .context = live};
+	if (live->was_stopped) {
+		memcpy(start->regs, live->stop.regs, sizeof(start->regs));
+		start->known = ARCH_ALL_REGS;
+		return;
+	}
 	start->regs[ARCH_SP] = live->moment.syscall.sp;
 	start->regs[ARCH_PC] = live->moment.syscall.pc;
 	start->known = UINT64_C(1) << ARCH_SP | UINT64_C(1) << ARCH_PC;
@@ -194,7 +260,7 @@ static bool has_not_run(const struct stack_live *live)
 {
 	struct moment now;
 
-	return !take_moment(live, &now) && is_same_moment(&live->moment, &now);
+	return !live->was_stopped && !take_moment(live, &now) && is_same_moment(&live->moment, &now);
 }
 
 bool stack_live_has_stayed(const struct stack_live *live)
@@ -205,4 +271,12 @@ bool stack_live_has_stayed(const struct stack_live *live)
 bool stack_live_has_kept_data(const struct stack_live *live)
 {
 	return !live->has_read_data_beyond || has_not_run(live);
+}
+
+void stack_live_moment(const struct stack_live *live, struct stack_live_moment *moment)
+{
+	*moment = (struct stack_live_moment){.syscall = live->moment.syscall,
+					     .stood_ns = live->stop.stood_ns,
+					     .interrupted = live->stop.interrupted,
+					     .has_ended = live->stop.has_ended};
 }

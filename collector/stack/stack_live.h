@@ -1,7 +1,7 @@
 /*
- * A look at a blocked thread of a live process without stopping it: where it stands by
+ * A look at a thread of a live process. A blocked one is not stopped: where it stands by
  * /proc/PID/task/TID/syscall, and a copy of its stack. A ptrace stop would make a waiter lose its
- * place in the lock's queue.
+ * place in the lock's queue. A running one is stopped for the copy, if that is allowed.
  */
 #ifndef LOCKJAM_STACK_LIVE_H
 #define LOCKJAM_STACK_LIVE_H
@@ -11,12 +11,18 @@
 
 struct stack_live;
 
+struct stack_subject {
+	const struct proc *proc;
+	pid_t pid, tid;
+	bool may_stop;
+};
+
 /*
  * 0, or a negative errno and *reason, a static text: the thread runs (-EAGAIN, after one more
  * try), is gone, or may not be looked at. The copy is of one moment: the thread did not run
  * between its begin and its end.
  */
-int stack_live_look(const struct proc *proc, pid_t pid, pid_t tid, struct stack_live **live,
+int stack_live_look(const struct stack_subject *subject, struct stack_live **live,
 		    const char **reason);
 void stack_live_free(struct stack_live *live);
 
@@ -26,5 +32,14 @@ void stack_live_start(struct stack_live *live, struct unwind_start *start);
 bool stack_live_has_stayed(const struct stack_live *live);
 /* The same of what arguments point to. */
 bool stack_live_has_kept_data(const struct stack_live *live);
+
+struct stack_live_moment {
+	struct proc_syscall syscall; /* is_running: it was stopped */
+	uint64_t stood_ns;           /* how long it was kept from running for the copy */
+	long interrupted;            /* the system call that the stop interrupted, -1 none */
+	bool has_ended;              /* ... and that ended with EINTR */
+};
+/* Of a thread that was copied. */
+void stack_live_moment(const struct stack_live *live, struct stack_live_moment *moment);
 
 #endif

@@ -101,26 +101,89 @@ int stack_resolve_slice(struct stacks *s, uint32_t stack)
 	return error;
 }
 
+static bool keep_copy(struct stacks *s, uint32_t stack, struct stack_live *live)
+{
+	if (stack >= s->copy_room) {
+		uint32_t room = stack + 64;
+		struct stack_live **grown = reallocarray(s->copies, room, sizeof(*grown));
+
+		if (!grown)
+			return false;
+		memset(grown + s->copy_room, 0, (room - s->copy_room) * sizeof(*grown));
+		s->copies = grown;
+		s->copy_room = room;
+	}
+	s->copies[stack] = live;
+	return true;
+}
+
+static void drop_copy(struct stacks *s, uint32_t stack)
+{
+	stack_live_free(s->copies[stack]);
+	s->copies[stack] = NULL;
+}
+
+void stack_copies_free(struct stacks *s)
+{
+	for (uint32_t i = 0; i < s->copy_room; i++)
+		stack_live_free(s->copies[i]);
+	free(s->copies);
+}
+
+/* What the model says of a thread is of the moment of its stack. */
+static void tell_moment(struct stacks *s, uint32_t stack, const struct stack_live *live)
+{
+	struct model_stack *st = &s->m->stacks.items[stack];
+	struct model_thread *t = &s->m->threads.items[st->thread];
+	struct stack_live_moment moment;
+
+	stack_live_moment(live, &moment);
+	st->stood_ns = moment.stood_ns;
+	t->syscall = moment.syscall.number;
+	t->sp = moment.syscall.sp;
+	t->pc = moment.syscall.pc;
+	memcpy(t->syscall_args, moment.syscall.args, sizeof(t->syscall_args));
+	if (moment.syscall.is_running)
+		t->task_state = 'R';
+}
+
+void stack_copy_thread(struct stacks *s, uint32_t stack, bool may_stop)
+{
+	struct model_stack *st = &s->m->stacks.items[stack];
+	const struct stack_subject subject = {.proc = s->proc,
+					      .pid = s->m->processes.items[st->process].pid,
+					      .tid = s->m->threads.items[st->thread].tid,
+					      .may_stop = may_stop};
+	struct stack_live *live;
+
+	if (stack_live_look(&subject, &live, &st->stopped)) {
+		st->is_resolved = true;
+		return;
+	}
+	tell_moment(s, stack, live);
+	if (keep_copy(s, stack, live))
+		return;
+	s->m->out_of_memory = st->is_resolved = true;
+	stack_live_free(live);
+}
+
 int stack_resolve_thread(struct stacks *s, uint32_t stack)
 {
-	const struct model_stack st = s->m->stacks.items[stack];
-	struct stack_live *live;
+	struct stack_live *live = stack < s->copy_room ? s->copies[stack] : NULL;
 	struct unwind_start start;
-	const char *reason;
-	int error = stack_live_look(s->proc, s->m->processes.items[st.process].pid,
-				    s->m->threads.items[st.thread].tid, &live, &reason);
 
-	if (error)
-		return fail(s, stack, error, reason);
+	if (!live)
+		return fail(s, stack, -ENOENT, "it was not copied");
 	stack_live_start(live, &start);
-	error = stack_unwind_and_name(s, stack, &start, false);
+	int error = stack_unwind_and_name(s, stack, &start, false);
+
 	if (!error && !stack_live_has_stayed(live))
 		s->m->stacks.items[stack].stopped = "the thread went on while it was looked at: "
 						    "outer frames may be wrong";
 	else if (!error && !stack_live_has_kept_data(live))
 		model_note(s->m, "a thread went on while it was looked at: what arguments in its "
 				 "backtrace point to may be of a later moment");
-	stack_live_free(live);
+	drop_copy(s, stack);
 	return error;
 }
 

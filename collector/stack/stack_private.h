@@ -30,6 +30,8 @@ struct stacks {
 	uint32_t process_count;
 	uint64_t clock;
 	uint32_t unwinder_count;
+	struct stack_live **copies; /* of threads, by the stack's index; NULL without one */
+	uint32_t copy_room;
 	const struct core *core; /* of core_process; NULL without one */
 	uint32_t core_process;
 	const char *core_exe;
@@ -68,5 +70,10 @@ int stack_resolve_pcs(struct stacks *s, uint32_t stack);
 int stack_resolve_slice(struct stacks *s, uint32_t stack);
 int stack_resolve_thread(struct stacks *s, uint32_t stack);
 int stack_resolve_core(struct stacks *s, uint32_t stack);
+
+/* Copies what stack_resolve_thread() then works on; on failure the stack is resolved as far as it
+ * ever will be, and says why. */
+void stack_copy_thread(struct stacks *s, uint32_t stack, bool may_stop);
+void stack_copies_free(struct stacks *s);
 
 #endif

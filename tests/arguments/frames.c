@@ -101,12 +101,14 @@ static void print_frame(const struct argument_stack *s, uint32_t frame)
 static int look(const struct target *target, bool is_running, struct stack_live **live,
 		struct unwind_start *start)
 {
+	const struct stack_subject subject = {
+		.proc = target->proc, .pid = target->pid, .tid = target->pid};
 	const char *reason;
 	int error;
 
 	if (!is_running)
 		return stop(target->pid, start);
-	error = stack_live_look(target->proc, target->pid, target->pid, live, &reason);
+	error = stack_live_look(&subject, live, &reason);
 	if (!error)
 		stack_live_start(*live, start);
 	return error;
