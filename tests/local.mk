@@ -258,9 +258,10 @@ check-servers:
 .PHONY: check-servers
 
 # --- measuring ----------------------------------------------------------------------------------
-MEASURED = tests/bench/crowd tests/bench/pairs
+MEASURED = tests/bench/crowd tests/bench/pairs tests/bench/stall
 EXTRA_PROGRAMS = $(MEASURED)
-EXTRA_DIST += tests/bench/bench.py
+tests_bench_stall_LDADD = -lpthread
+EXTRA_DIST += tests/bench/bench.py tests/bench/measure.py tests/bench/standstill.py
 bench: all $(MEASURED) $(VICTIMS)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/bench.py $(BENCH)
 .PHONY: bench

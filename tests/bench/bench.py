@@ -4,8 +4,6 @@ Each figure is the median of several rounds; in every round all variants run one
 so that what else the machine does meets all of them. Usage: make bench [ROUNDS=N]."""
 import os
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,37 +11,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import proc  # noqa: E402
 from lib.case import BUILDDIR, Case, LOCKJAM, victim_path, wait_until  # noqa: E402
-
-ROUNDS = int(os.environ.get("ROUNDS", "7"))
-
-
-def medians(variants):
-    """{name: median} of {name: function that returns a figure}, interleaved."""
-    figures = {name: [] for name in variants}
-    for _ in range(ROUNDS):
-        for name, measure in variants.items():
-            figures[name].append(measure())
-    return {name: statistics.median(found) for name, found in figures.items()}
-
-
-def table(title, unit, found, base, budget=""):
-    """Prints the figures and their ratios to one of them."""
-    print(f"\n{title}" + (f" (budget: {budget})" if budget else ""))
-    for name, value in found.items():
-        print(f"  {name:42} {value:12.1f} {unit}  {value / found[base]:8.2f} x")
-    sys.stdout.flush()
-
-
-def number_of(case, argv, shim=None):
-    result = case.run(argv, shim, cwd=case.dir)
-    assert result.returncode == 0, result
-    return float(result.stdout.split()[-1])
-
-
-def under(tool, *options):
-    """The command line of a tool, or None where it is not installed."""
-    return [tool, *options] if shutil.which(tool) else None
-
+from measure import ROUNDS, medians, milliseconds, number_of, table, under  # noqa: E402
+from standstill import bench_stall  # noqa: E402
 
 def bench_malloc(case):
     pairs = victim_path("pairs", "bench")
@@ -127,12 +96,6 @@ def bench_memory(case):
               f"{resident(os.path.join(case.session, name)):12}")
 
 
-def milliseconds(argv):
-    start = time.monotonic()
-    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    return (time.monotonic() - start) * 1000
-
-
 def bench_crowd(case, shim, count=1000):
     """One row of processes that hold and wait; with the shim also their session."""
     crowd = case.start([victim_path("crowd", "bench"), str(count)], shim).await_ready()
@@ -165,7 +128,8 @@ def bench_graph(case):
 
 
 def main():
-    subjects = [bench_malloc, bench_locks, bench_sqlite, bench_memory, bench_graph]
+    subjects = [bench_malloc, bench_locks, bench_sqlite, bench_memory, bench_graph,
+                bench_stall]
     for subject in subjects:
         if len(sys.argv) > 1 and subject.__name__[6:] not in sys.argv[1:]:
             continue
