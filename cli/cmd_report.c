@@ -9,8 +9,6 @@
 static int run(const struct options *o)
 {
 	struct options own = *o;
-	struct reading r;
-	int status;
 
 	/* report DIR is report -o DIR; a core can be combined with -o. */
 	if (own.operand_count > 0 && !reading_pid(own.operands[0])) {
@@ -27,14 +25,7 @@ static int run(const struct options *o)
 	}
 	if (own.exe && !own.core)
 		return options_wrong(o->command, "--exe", "is only of use with a core");
-	status = reading_open(&r, &own, READING_EVENTS | READING_HANDLERS);
-	if (status)
-		return status;
-	view_choose_backtraces(&r.view);
-	o->renderer->report(&r.view);
-	status = view_status(r.view.model);
-	reading_close(&r);
-	return status;
+	return reading_report(&own);
 }
 
 const struct command command_report = {

@@ -23,6 +23,7 @@ struct command {
 	int (*run)(const struct options *options); /* returns the exit status */
 };
 
+extern const struct command command_attach;
 extern const struct command command_run;
 extern const struct command command_graph;
 extern const struct command command_report;

@@ -66,6 +66,7 @@ static struct json_object *new_party(struct view *v, uint32_t lock)
 		json_add_number(o, "end", l.end);
 	json_add_text(o, "evidence", evidence[l.evidence]);
 	json_add_time(o, "since_ns", m, l.since_ns);
+	json_add_bool(o, "since_at_least", l.is_sampled);
 	if (l.since_ns)
 		json_add_number(o, "for_ns", m->now_ns > l.since_ns ? m->now_ns - l.since_ns : 0);
 	else

@@ -4,6 +4,7 @@ noinst_LIBRARIES += cli/libcli.a
 cli_libcli_a_SOURCES = \
 	cli/child.c \
 	cli/child.h \
+	cli/cmd_attach.c \
 	cli/cmd_env.c \
 	cli/cmd_graph.c \
 	cli/cmd_report.c \

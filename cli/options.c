@@ -72,6 +72,44 @@ static const char *apply_sysroot(struct options *o, const char *value)
 	return NULL;
 }
 
+/* "250ms", "30s", "5m"; never zero. NULL or what is wrong. */
+static const char *parse_duration(const char *value, uint64_t *ns)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ns;
+	} units[] = {{"ms", 1000000},
+		     {"s", 1000000000},
+		     {"m", UINT64_C(60000000000)},
+		     {"h", UINT64_C(3600000000000)}};
+	char *end;
+
+	errno = 0;
+	unsigned long n = strtoul(value, &end, 10);
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].unit))
+			continue;
+		if (*value < '0' || *value > '9' || errno || !n || n > INT64_MAX / units[i].ns)
+			break;
+		*ns = n * units[i].ns;
+		return NULL;
+	}
+	return "not a duration: a number and ms, s, m or h";
+}
+
+static const char *apply_duration(struct options *o, const char *value)
+{
+	return parse_duration(value, &o->duration_ns);
+}
+
+static const char *apply_interval(struct options *o, const char *value)
+{
+	const char *wrong = parse_duration(value, &o->interval_ns);
+
+	return wrong ? wrong : o->interval_ns < 10000000 ? "less than 10ms" : NULL;
+}
+
 static const char *apply_exe(struct options *o, const char *value)
 {
 	o->exe = value;
@@ -106,6 +144,8 @@ static const struct option_spec specs[] = {
 	{OPTION_ALL, "all", NULL, "leave nothing out, however long it gets", apply_all},
 	{OPTION_ERROR_EXITCODE, "error-exitcode", "N",
 	 "exit with N if there are findings (errors or warnings)", apply_error_exitcode},
+	{OPTION_DURATION, "duration", "TIME", "end after so long (30s, 5m)", apply_duration},
+	{OPTION_INTERVAL, "interval", "TIME", "look so often (default 100ms)", apply_interval},
 	{OPTION_EXE, "exe", "FILE", "the program that the core is of", apply_exe},
 	{OPTION_MAX_FRAMES, "max-frames", "N", "cut each backtrace after N frames",
 	 apply_max_frames},

@@ -19,10 +19,12 @@ enum option_id {
 	OPTION_HELP = 'h',
 	OPTION_VERSION = 'V',
 	/* Without a short form: */
-	OPTION_FORMAT = 256, /* of the reading commands: text, json */
+	OPTION_DURATION = 256,
+	OPTION_FORMAT, /* of the reading commands: text, json */
 	OPTION_ENV_FORMAT,   /* of `env`: shell, systemd */
 	OPTION_ERROR_EXITCODE,
 	OPTION_EXE,
+	OPTION_INTERVAL,
 	OPTION_MAX_FRAMES,
 	OPTION_NO_STOP,
 	OPTION_OFFLINE,
@@ -43,6 +45,7 @@ struct options {
 	bool no_stop;
 	uint32_t max_frames; /* 0: not given */
 	int error_exitcode; /* -1: not given */
+	uint64_t interval_ns, duration_ns; /* 0: not given */
 	char **operands;    /* NULL ends */
 	int operand_count;
 };

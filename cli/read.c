@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/message.h"
 #include "cli/read.h"
+#include "cli/render.h"
 
 pid_t reading_pid(const char *text)
 {
@@ -20,7 +21,7 @@ pid_t reading_pid(const char *text)
 											    : 0;
 }
 
-static struct collect_target *make_targets(const struct options *o)
+struct collect_target *reading_targets(const struct options *o)
 {
 	struct collect_target *targets = calloc(o->operand_count + 1, sizeof(*targets));
 
@@ -59,7 +60,7 @@ int reading_open(struct reading *r, const struct options *o, enum reading_wants 
 	struct collect_error error = {0};
 	int code;
 
-	*r = (struct reading){.targets = make_targets(o)};
+	*r = (struct reading){.targets = reading_targets(o)};
 	if (!r->targets)
 		return out_of_memory();
 	options.targets = r->targets;
@@ -88,4 +89,18 @@ void reading_close(struct reading *r)
 	view_done(&r->view);
 	collector_close(r->collector);
 	free(r->targets);
+}
+
+int reading_report(const struct options *o)
+{
+	struct reading r;
+	int status = reading_open(&r, o, READING_EVENTS | READING_HANDLERS);
+
+	if (status)
+		return status;
+	view_choose_backtraces(&r.view);
+	o->renderer->report(&r.view);
+	status = view_status(r.view.model);
+	reading_close(&r);
+	return status;
 }

@@ -28,6 +28,12 @@ enum reading_wants {
 int reading_open(struct reading *r, const struct options *o, enum reading_wants wants);
 void reading_close(struct reading *r);
 
+/* All of it on standard output, as `lockjam report` has it; the exit status. */
+int reading_report(const struct options *o);
+
+/* The operands as targets, as many; malloc'ed, NULL if memory is out. */
+struct collect_target *reading_targets(const struct options *o);
+
 /* A PID, or 0 if the text is none. */
 pid_t reading_pid(const char *text);
 

@@ -41,6 +41,7 @@ static struct json_object *backtraces_array(struct view *v)
 			      b.thread == MODEL_NONE ? NULL
 						     : v->model->threads.items[b.thread].name);
 		json_add(o, "frames", json_frames(v, b.stack));
+		json_add_time(o, "seen_ns", v->model, v->model->stacks.items[b.stack].seen_ns);
 		json_add_text(o, "incomplete", v->model->stacks.items[b.stack].stopped);
 		json_add_number(o, "stood_ns", v->model->stacks.items[b.stack].stood_ns);
 		json_object_array_add(array, o);
@@ -78,6 +79,18 @@ static struct json_object *core_object(const struct model *m)
 	return o;
 }
 
+static struct json_object *sampling_object(const struct model *m)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_number(o, "interval_ns", m->sampling.interval_ns);
+	json_add_number(o, "last_look_ns", m->sampling.last_real_ns);
+	json_add_number(o, "late", m->sampling.late);
+	json_add_number(o, "longest_gap_ns", m->sampling.gap_ns);
+	json_add_number(o, "processes", m->sampling.processes);
+	return o;
+}
+
 static struct json_object *new_document(const struct view *v)
 {
 	struct json_object *o = json_object_new_object();
@@ -89,6 +102,8 @@ static struct json_object *new_document(const struct view *v)
 	json_add_bool(o, "live", v->model->is_live);
 	if (v->model->core.path)
 		json_add(o, "core", core_object(v->model));
+	if (v->model->sampling.interval_ns)
+		json_add(o, "sampling", sampling_object(v->model));
 	json_add_number(o, "time_ns", v->model->now_real_ns);
 	return o;
 }

@@ -88,6 +88,7 @@ static void put_frame(const struct view *v, const struct model_frame *f)
 void text_frames(struct view *v, uint32_t stack, unsigned indent)
 {
 	const struct model_stack *s;
+	char buffer[TEXT_SIZE];
 
 	if (stack == MODEL_NONE)
 		return;
@@ -102,6 +103,9 @@ void text_frames(struct view *v, uint32_t stack, unsigned indent)
 		text_put(v->out, s->stopped);
 		fputc('\n', v->out);
 	}
+	if (s->seen_ns)
+		fprintf(v->out, "%*s(where it was when it was looked at, %s)\n", indent, "",
+			text_clock(buffer, text_real_ns(v->model, s->seen_ns)));
 }
 
 /* --- the graph ----------------------------------------------------------------------------- */
@@ -134,9 +138,9 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 	if (l->since_ns) {
 		uint64_t now = v->model->now_ns;
 
-		fprintf(v->out, ", for %s",
+		fprintf(v->out, ", for %s%s", l->is_sampled ? "at least " : "",
 			text_duration(buffer, now > l->since_ns ? now - l->since_ns : 0));
-		fprintf(v->out, " (since %s)",
+		fprintf(v->out, " (%s %s)", l->is_sampled ? "seen since" : "since",
 			text_clock(buffer, text_real_ns(v->model, l->since_ns)));
 	}
 	if (l->is_carried)

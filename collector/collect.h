@@ -23,6 +23,9 @@ struct collect_options {
 	bool is_offline;         /* take every process of dir for dead (a copied session) */
 	const char *sysroot;     /* where the modules' files are looked up; NULL "/" */
 	uint32_t max_frames;     /* 0: no limit but the library's own (STACK_FRAMES_MAX) */
+	bool is_kernel_only;     /* live: leave the sessions out */
+	bool is_lenient;         /* live: a target that is not there is no error */
+	bool is_narrow;          /* live: names mean only processes that lock something */
 	bool want_events;        /* fill model.events */
 	bool want_threads;       /* all threads of the targets; of several targets those that cannot be
 				  * looked at are noted */

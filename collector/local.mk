@@ -61,6 +61,18 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/task_signals.h \
 	collector/ptrace/ptrace_copy.c \
 	collector/ptrace/ptrace_copy.h \
+	collector/sample/sample.c \
+	collector/sample/sample.h \
+	collector/sample/sample_process.c \
+	collector/sample/sample_process.h \
+	collector/sample/sample_record.c \
+	collector/sample/sample_record.h \
+	collector/sample/sample_segment.c \
+	collector/sample/sample_segment.h \
+	collector/sample/sample_stack.c \
+	collector/sample/sample_stack.h \
+	collector/sample/sample_watch.c \
+	collector/sample/sample_watch.h \
 	collector/segment/segment_load.c \
 	collector/segment/segment_name.c \
 	collector/segment/segment_name.h \

@@ -1,6 +1,7 @@
 # Man pages, one per command, and the pages for developers and scripts.
 dist_man_MANS += \
 	docs/man/lockjam.1 \
+	docs/man/lockjam-attach.1 \
 	docs/man/lockjam-env.1 \
 	docs/man/lockjam-graph.1 \
 	docs/man/lockjam-report.1 \

@@ -5,7 +5,8 @@
  * is the only header of preload/ that anything else may include. It must never hold a pointer, a
  * type whose size depends on the machine, or a function of the shim.
  *
- * Who writes: threads of the one process that created the file; nobody else. Who reads: anyone
+ * Who writes: threads of the one process that created the file; nobody else. (`lockjam attach` writes
+ * records about processes that do not do so themselves: header.sample_interval_ns.) Who reads: anyone
  * with the permission, at any time, also while records are written and after the writer was
  * killed at any instruction. A reader trusts nothing: it bounds every index, length and offset by
  * the size of the file.
@@ -37,8 +38,9 @@
 #include <stdint.h>
 
 #define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
-#define SEG_VERSION 1
+#define SEG_VERSION 2
 #define SEG_MIN_READER 1
+#define SEG_MIN_READER_SAMPLED 2 /* of records made from outside: their times mean "first seen" */
 #define SEG_MEMFD_NAME "lockjam-segment"
 #define SEG_SUFFIX ".seg"
 #define SEG_TO_EOF UINT64_MAX /* seg_lock.end of a range without an end */
@@ -129,13 +131,29 @@ struct seg_header {
 	char exe[512];     /* readlink /proc/self/exe, NUL-terminated, cut if longer */
 	char title[64];    /* what the process is best called: $CYRUS_SERVICE, else empty */
 	char cmdline[1024]; /* /proc/self/cmdline: arguments separated by NUL, ends with two */
+
+	/*
+	 * Version 2. A record made from outside, by looking at the process now and then: pid, uid and
+	 * cmdline are as the onlooker sees them, "since" of a lock is the look that saw it first, and
+	 * what began and ended between two looks is not in it. All zero in the process's own record.
+	 */
+	uint64_t sample_interval_ns; /* intended time between two looks; 0: recorded by the process */
+	uint64_t sample_last_ns; /* a look at or after which nothing else was seen; the true last
+				  * one is at most SEG_SAMPLE_BEAT_NS later, unless the writer ended */
+	uint64_t sample_gap_ns;  /* the longest time between two looks */
+	uint32_t sample_late;    /* looks that came later than intended */
+	uint32_t sample_unseen;  /* looks at which this process could not be read */
 };
+#define SEG_HEADER_SIZE_1 2120 /* of version 1 */
+#define SEG_SAMPLE_BEAT_NS UINT64_C(1000000000)
+static_assert(offsetof(struct seg_header, sample_interval_ns) == SEG_HEADER_SIZE_1, "ABI");
 static_assert(offsetof(struct seg_header, pid) == 40, "ABI");
 static_assert(offsetof(struct seg_header, tables) == 136, "ABI");
 static_assert(offsetof(struct seg_header, exe) == 520, "ABI");
-static_assert(sizeof(struct seg_header) == 2120, "ABI");
+static_assert(sizeof(struct seg_header) == 2152, "ABI");
 
-/* A thread, from its first recorded event on. A thread that ended is known by the kernel's word. */
+/* A thread, from its first recorded event on. A thread that ended is known by the kernel's word; in
+ * sampled records all threads of a process that was looked into, those that ended with tid 0. */
 struct seg_thread {
 	uint32_t seq;
 	int32_t tid;
@@ -146,7 +164,10 @@ struct seg_thread {
 				  * returned (allocator family and pthread_mutex_lock only), 0 none */
 	uint32_t wait;           /* index of the lock record that this thread is blocked in, 0 none */
 	uint64_t call_since_ns;  /* of finding */
-	uint64_t reserved[2];
+	/* Version 2, sampled records only: */
+	uint32_t stack;          /* index: where it was last seen; 0 unknown */
+	uint32_t reserved;
+	uint64_t stack_ns;       /* when that was */
 };
 static_assert(sizeof(struct seg_thread) == 56, "ABI");
 
@@ -167,6 +188,7 @@ enum seg_lock_kind {
 	SEG_LOCK_POSIX = 1, /* fcntl F_SETLK/F_SETLKW, lockf: owner is the process */
 	SEG_LOCK_OFD,       /* fcntl F_OFD_SETLK/W: owner is the open file description */
 	SEG_LOCK_FLOCK,     /* flock: owner is the open file description; whole file */
+	SEG_LOCK_LEASE,     /* fcntl F_SETLEASE; version 2, sampled records only */
 };
 
 enum seg_lock_mode { SEG_MODE_READ = 1, SEG_MODE_WRITE };
@@ -283,11 +305,20 @@ struct seg_finding {
 };
 static_assert(sizeof(struct seg_finding) == 400, "ABI");
 
+enum seg_stack_flag {
+	SEG_STACK_CUT = 1 << 0,    /* at the unwinder's limit */
+	SEG_STACK_MARKED = 1 << 1, /* version 2: program counters may carry SEG_PC_* */
+	SEG_STACK_SHORT = 1 << 2,  /* version 2: the unwinder lost its way behind the last frame */
+};
+#define SEG_PC_EXACT (UINT64_C(1) << 63)  /* no return address: where it was, or was interrupted */
+#define SEG_PC_SIGNAL (UINT64_C(1) << 62) /* the frame that the kernel made to call a handler */
+#define SEG_PC_MASK (SEG_PC_SIGNAL - 1)
+
 struct seg_stack {
 	uint32_t seq;
 	uint32_t count; /* frames; innermost first: the wrapper's caller. All are return addresses */
 	uint32_t pcs;   /* first index (0-based) into SEG_PCS */
-	uint32_t flags; /* 1: cut at the unwinder's limit */
+	uint32_t flags; /* enum seg_stack_flag */
 	uint64_t hash;
 };
 static_assert(sizeof(struct seg_stack) == 24, "ABI");
@@ -318,6 +349,7 @@ enum seg_event_kind {
 	SEG_EV_SIGNAL,    /* value: handler index; aux: sender */
 	SEG_EV_RETURN,    /* value: handler index */
 	SEG_EV_FINDING,   /* value: finding index (first call of a site only) */
+	SEG_EV_ENDED,     /* sampled: the process is gone, how is not known */
 	SEG_EV_KINDS
 };
 

@@ -178,6 +178,7 @@ E2E_TESTS = \
 	tests/e2e/privileged.py \
 	tests/e2e/stacks.py \
 	tests/e2e/storm.py \
+	tests/e2e/sampling.py \
 	tests/e2e/semantics.py \
 	tests/e2e/stopping.py \
 	tests/e2e/transparency.py \

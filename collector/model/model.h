@@ -104,6 +104,7 @@ struct model_lock {
 	uint32_t queue_rank; /* LOCK_WAITING: order in the kernel's queue, from 0 */
 	uint32_t blocker;    /* waiter: the lock (a hold, or another waiter) it is queued behind */
 	bool is_carried, is_inherited;
+	bool is_sampled;     /* since_ns is when it was seen first, by looking now and then */
 	bool is_delegation;  /* LOCK_LEASE: of a file server */
 	bool is_breaking;    /* a lease that has to be given up: somebody opens the file */
 	bool is_copy;        /* hold of an open file description that is shown for another process */
@@ -142,6 +143,7 @@ struct model_stack {
 	uint32_t first_frame;  /* into model.frames */
 	uint32_t frame_count;
 	const char *stopped;   /* "Backtrace stopped: ..." reason, NULL if it reached its end */
+	uint64_t seen_ns;      /* a sampled thread was seen there; 0: the stack's moment is plain */
 	uint64_t stood_ns;     /* STACK_THREAD: for how long the thread was stopped for it, 0 not at all */
 };
 
@@ -237,6 +239,17 @@ struct model_core {
 	int signo;          /* 0 none */
 };
 
+/* How processes were recorded that did not record themselves. */
+struct model_sampling {
+	uint64_t interval_ns; /* 0: none were */
+	uint64_t last_ns;     /* nobody looked after that */
+	uint64_t last_real_ns; /* the same moment on CLOCK_REALTIME */
+	bool has_survivor;    /* one of them had not ended then, and nobody looks at it any more */
+	uint64_t gap_ns;      /* the longest time without a look */
+	uint32_t late;        /* looks that came late */
+	uint32_t processes;   /* recorded so */
+};
+
 struct model_event {
 	uint32_t process;
 	pid_t tid;
@@ -264,6 +277,7 @@ struct model {
 	uint64_t now_real_ns; /* the same moment on CLOCK_REALTIME */
 	bool is_live;         /* made from the running system */
 	struct model_core core;
+	struct model_sampling sampling;
 	MODEL_ARRAY(struct model_process) processes;
 	MODEL_ARRAY(struct model_thread) threads;
 	MODEL_ARRAY(struct model_resource) resources;

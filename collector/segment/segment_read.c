@@ -121,9 +121,12 @@ static int check_header(struct segment *s, char *cause, size_t size)
 			-ENOTSUP, cause, size,
 			"written by a newer lockjam (format %u, this one reads up to %u)",
 			h->min_reader, SEG_VERSION);
-	if (h->header_size < sizeof(*h) || h->header_size > s->size ||
+	if (h->header_size < SEG_HEADER_SIZE_1 || h->header_size > s->size ||
 	    h->table_count > SEG_TABLES_MAX)
 		return segment_fail(-EINVAL, cause, size, "its header is damaged");
+	/* What an older writer did not have is zero. */
+	if (h->header_size < sizeof(*h))
+		memset((char *)h + h->header_size, 0, sizeof(*h) - h->header_size);
 	h->exe[sizeof(h->exe) - 1] = 0;
 	h->title[sizeof(h->title) - 1] = 0;
 	h->cmdline[sizeof(h->cmdline) - 1] = 0;
@@ -135,8 +138,8 @@ static int check_header(struct segment *s, char *cause, size_t size)
 
 static int read_header(struct segment *s, char *cause, size_t size)
 {
-	int r = s->size < sizeof(s->header) ? -EINVAL
-					    : segment_read_at(s, &s->header, sizeof(s->header), 0);
+	size_t length = s->size < sizeof(s->header) ? s->size : sizeof(s->header);
+	int r = length < SEG_HEADER_SIZE_1 ? -EINVAL : segment_read_at(s, &s->header, length, 0);
 
 	if (!s->size)
 		return segment_fail(-ENODATA, cause, size,
@@ -265,6 +268,11 @@ void segment_close(struct segment *s)
 const struct seg_header *segment_header(const struct segment *s)
 {
 	return &s->header;
+}
+
+bool segment_is_sampled(const struct segment *s)
+{
+	return s->header.sample_interval_ns;
 }
 
 uid_t segment_owner(const struct segment *s)

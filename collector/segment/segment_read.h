@@ -47,6 +47,9 @@ uid_t segment_owner(const struct segment *s);
 /* A private, checked copy: strings in it end, tables fit the file. */
 const struct seg_header *segment_header(const struct segment *s);
 
+/* Made from outside, by looking now and then: header.sample_interval_ns and so on. */
+bool segment_is_sampled(const struct segment *s);
+
 /* Records that can be asked for, indices 1..count (pcs: 0..count-1). Never above capacity. */
 uint32_t segment_count(const struct segment *s, enum seg_table_id table);
 

@@ -63,6 +63,8 @@ static void import_thread(struct importer *im, uint32_t index, const void *recor
 {
 	const struct seg_thread *r = record;
 
+	if (!r->tid)
+		return; /* has ended while it was recorded from outside */
 	/* Threads end without a record. One that is gone holds nobody up, and must not count. */
 	if (im->state == PROCESS_LIVE && segment_count(im->s, SEG_THREADS) > 1 &&
 	    !proc_has(im->g->proc, "%d/task/%d", segment_header(im->s)->pid, r->tid))
@@ -79,6 +81,14 @@ static void import_thread(struct importer *im, uint32_t index, const void *recor
 	t->handler_signo = r->handler_signo;
 	t->call_since_ns = r->call_since_ns;
 	im->map[SEG_THREADS][index - 1] = i;
+	/* Of the living, where they are now is asked when it is needed. */
+	if (segment_is_sampled(im->s) && im->state != PROCESS_LIVE) {
+		uint32_t stack = import_stack(im, r->stack);
+
+		im->m->threads.items[i].stack = stack;
+		if (stack != MODEL_NONE)
+			im->m->stacks.items[stack].seen_ns = r->stack_ns;
+	}
 	saw_time(im, r->first_ns);
 }
 
@@ -111,7 +121,7 @@ static void add_tombstone(struct gather *g, uint64_t ofd, uint64_t since_ns)
 
 static bool lock_is_sane(const struct importer *im, const struct seg_lock *r)
 {
-	return r->kind >= SEG_LOCK_POSIX && r->kind <= SEG_LOCK_FLOCK &&
+	return r->kind >= SEG_LOCK_POSIX && r->kind <= SEG_LOCK_LEASE &&
 	       (r->mode == SEG_MODE_READ || r->mode == SEG_MODE_WRITE) && r->start <= r->end &&
 	       r->state <= SEG_LOCK_RELEASED &&
 	       mapped(im, SEG_RESOURCES, r->resource) != MODEL_NONE;
@@ -121,7 +131,8 @@ static void fill_lock(struct importer *im, struct model_lock *l, const struct se
 {
 	static const enum lock_kind kinds[] = {[SEG_LOCK_POSIX] = LOCK_POSIX,
 					       [SEG_LOCK_OFD] = LOCK_OFD,
-					       [SEG_LOCK_FLOCK] = LOCK_FLOCK};
+					       [SEG_LOCK_FLOCK] = LOCK_FLOCK,
+					       [SEG_LOCK_LEASE] = LOCK_LEASE};
 	bool is_held = r->state == SEG_LOCK_HELD;
 
 	l->state = is_held ? LOCK_HELD : r->state == SEG_LOCK_WAITING ? LOCK_WAITING : LOCK_POLLING;
@@ -142,6 +153,7 @@ static void fill_lock(struct importer *im, struct model_lock *l, const struct se
 	l->fd = r->fd;
 	l->is_carried = r->flags & SEG_LOCK_CARRIED;
 	l->is_inherited = r->flags & SEG_LOCK_INHERITED;
+	l->is_sampled = segment_is_sampled(im->s);
 }
 
 static void import_lock(struct importer *im, uint32_t index, const void *record)
@@ -335,6 +347,7 @@ static void fill_process(struct importer *im, const struct segment_origin *origi
 	p->deliveries = h->deliveries;
 	saw_time(im, h->ended_ns);
 	saw_time(im, h->created_mono_ns);
+	saw_time(im, h->sample_last_ns);
 }
 
 static bool keep_segment(struct gather *g, uint32_t process, struct segment *s)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 static const char *const table_names[SEG_TABLE_IDS] = {
 	[SEG_THREADS] = "threads",   [SEG_RESOURCES] = "files",      [SEG_LOCKS] = "locks",
@@ -32,6 +33,65 @@ static const struct {
 	{SEG_LIMIT_BUSY, "some updates were given up because the record was busy"},
 	{SEG_LIMIT_SEALED, "restricted its system calls (seccomp): nothing was recorded since"},
 };
+
+/* "100ms", "2s" */
+static const char *interval_text(struct model *m, uint64_t ns)
+{
+	return ns % 1000000000 ? model_stringf(m, "%" PRIu64 "ms", ns / 1000000)
+			       : model_stringf(m, "%" PRIu64 "s", ns / 1000000000);
+}
+
+/* Its recorder looks no more, though its process lives. */
+static bool is_over(const struct seg_header *h)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec >
+	       h->sample_last_ns + 3 * (SEG_SAMPLE_BEAT_NS + h->sample_interval_ns);
+}
+
+/* One recorder wrote all of a session: what it says of itself is said once. */
+static void note_sampling(struct model *m, const struct seg_header *h,
+			  const struct model_process *p)
+{
+	struct model_sampling *s = &m->sampling;
+
+	if (h->sample_interval_ns != s->interval_ns)
+		model_note(m, "recorded by sampling every %s: what was shorter was not seen",
+			   interval_text(m, h->sample_interval_ns));
+	s->interval_ns = h->sample_interval_ns;
+	s->processes++;
+	if (h->sample_last_ns > s->last_ns) {
+		s->last_ns = h->sample_last_ns;
+		s->last_real_ns = h->created_real_ns + (h->sample_last_ns - h->created_mono_ns);
+	}
+	if (h->sample_gap_ns > s->gap_ns)
+		s->gap_ns = h->sample_gap_ns;
+	if (h->sample_late > s->late)
+		s->late = h->sample_late;
+	s->has_survivor |= !h->ended_ns && (p->state != PROCESS_LIVE || is_over(h));
+	if (h->sample_unseen)
+		model_note(m, "%s (pid %d): could not be read at %u looks", p->name, h->pid,
+			   h->sample_unseen);
+}
+
+void segment_sampling_notes_add(struct gather *g)
+{
+	const struct model_sampling *s = &g->m->sampling;
+	time_t seconds = s->last_real_ns / 1000000000;
+	char text[64] = "?";
+	struct tm tm;
+
+	if (s->late)
+		model_note(g->m, "%u looks came late; the longest time without one was %" PRIu64 "ms",
+			   s->late, s->gap_ns / 1000000);
+	if (!s->has_survivor)
+		return;
+	if (localtime_r(&seconds, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	model_note(g->m, "the last look was at %s: what was later is not recorded", text);
+}
 
 void segment_notes_add(struct gather *g, const struct segment *s, uint32_t process)
 {
@@ -54,6 +114,8 @@ void segment_notes_add(struct gather *g, const struct segment *s, uint32_t proce
 	if (h->lost_findings)
 		model_note(m, "%s (pid %d): %u calls in handlers were counted only: no room", name,
 			   h->pid, h->lost_findings);
+	if (segment_is_sampled(s))
+		note_sampling(m, h, &m->processes.items[process]);
 	if (segment_torn(s))
 		model_note(m, "%s (pid %d): %" PRIu64 " half-written records were left out", name,
 			   h->pid, segment_torn(s));
@@ -100,7 +162,10 @@ static const char *signal_text(struct story *t, uint32_t handler)
 
 static const char *kind_text(int kind)
 {
-	return kind == SEG_LOCK_POSIX ? "POSIX" : kind == SEG_LOCK_OFD ? "OFD" : "flock";
+	return kind == SEG_LOCK_POSIX   ? "POSIX"
+	       : kind == SEG_LOCK_OFD   ? "OFD"
+	       : kind == SEG_LOCK_LEASE ? "lease"
+					: "flock";
 }
 
 static const char *error_text(int error)
@@ -139,9 +204,43 @@ static const char *finding_text(struct story *t, uint32_t index)
 	return model_stringf(t->g->m, "calls %s() in a handler", segment_text(t->s, f.function));
 }
 
+/* What was seen, not what was done: it may have been done long before, or several times. */
+static const char *sampled_text(struct story *t, const struct seg_event *e)
+{
+	const char *mode = e->mode == SEG_MODE_WRITE ? "WRITE" : "READ";
+	struct model *m = t->g->m;
+
+	switch (e->kind) {
+	case SEG_EV_START:
+		return "is looked at from here on";
+	case SEG_EV_WAIT:
+		return model_stringf(m, "is seen to wait for a %s lock on %s", mode,
+				     lock_text(t, e));
+	case SEG_EV_ACQUIRED:
+		return model_stringf(m, "is seen to hold a %s lock on %s", mode, lock_text(t, e));
+	case SEG_EV_RELEASED:
+		return model_stringf(m, "is no longer seen to hold its %s lock on %s",
+				     kind_text(e->aux), resource_text(t, e->value));
+	case SEG_EV_WITHDRAWN:
+		return model_stringf(m, "is no longer seen to wait for a %s lock on %s", mode,
+				     lock_text(t, e));
+	case SEG_EV_EXIT:
+		return model_stringf(m, "has exited with status %d", (int)e->value);
+	case SEG_EV_EXEC:
+		return "has executed another program";
+	case SEG_EV_ENDED:
+		return "has ended";
+	default:
+		return NULL;
+	}
+}
+
 static const char *event_text(struct story *t, const struct seg_event *e)
 {
 	struct model *m = t->g->m;
+
+	if (segment_is_sampled(t->s))
+		return sampled_text(t, e);
 
 	switch (e->kind) {
 	case SEG_EV_START:

@@ -63,6 +63,8 @@ static uint32_t add_processes(struct gather *g, const struct collect_target *t)
 			g->m->processes.items[i].is_target = true;
 		return i != MODEL_NONE;
 	}
+	if (g->options->is_narrow)
+		return 0;
 	ssize_t count = proc_list(g->proc, &pids, "%s", "");
 
 	for (ssize_t n = 0; n < count; n++) {
@@ -122,7 +124,11 @@ static int mark_target(struct gather *g, const struct collect_target *t, bool *i
 				   t->name);
 		return 0;
 	}
-	if (!mark_processes(g, t) && (gather_is_saved(g) || !add_processes(g, t)))
+	bool is_there = mark_processes(g, t) || (!gather_is_saved(g) && add_processes(g, t));
+
+	if (g->options->is_lenient)
+		return 0;
+	if (!is_there)
 		return collect_fail(error, -ENOENT, object,
 				    gather_is_saved(g) ? "no such process in this session"
 						       : "no such process",

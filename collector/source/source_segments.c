@@ -97,6 +97,9 @@ static int load(struct directory *d, struct candidate *c)
 
 	if (!o->dir && c->state != PROCESS_LIVE)
 		return 0;
+	/* A sampled one knows no more of the present than the kernel. */
+	if (!o->dir && !o->core && segment_is_sampled(c->s))
+		return 0;
 	if (c->state == PROCESS_LIVE && !is_owner_believable(d->g, c->s))
 		return refuse(c, -EPERM, "belongs to another user than its process");
 	uint64_t bytes = used_bytes(c->s);
@@ -329,9 +332,13 @@ static int collect_saved(struct gather *g, const char *path, struct collect_erro
 
 static int collect(struct gather *g, struct collect_error *error)
 {
-	if (g->options->dir)
-		return collect_saved(g, g->options->dir, error);
-	if (g->options->core)
+	if (g->options->dir) {
+		int r = collect_saved(g, g->options->dir, error);
+
+		segment_sampling_notes_add(g);
+		return r;
+	}
+	if (g->options->core || g->options->is_kernel_only)
 		return 0;
 	/* A recorded /proc is of another machine, or another time, than the sessions here. */
 	if (proc_is_recorded(g->proc))

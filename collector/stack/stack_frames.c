@@ -126,11 +126,15 @@ static void tell_signal(struct stacks *s, int signo)
 }
 
 void stack_name_pcs(struct stacks *s, uint32_t stack, const struct process_stacks *ps,
-		    const uint64_t *pcs, uint32_t count)
+		    const struct stack_pcs *pcs)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct unwind_frame raw = {.pc = pcs[i]};
-		if (!add_named(s, stack, ps, &raw, NULL) || is_rest_boring(s, count - i - 1))
+	for (uint32_t i = 0; i < pcs->count; i++) {
+		uint64_t marks = pcs->marks ? pcs->marks[i] : 0;
+		struct unwind_frame raw = {.pc = pcs->pcs[i],
+					   .is_exact = marks & SEG_PC_EXACT,
+					   .is_signal = marks & SEG_PC_SIGNAL};
+
+		if (!add_named(s, stack, ps, &raw, NULL) || is_rest_boring(s, pcs->count - i - 1))
 			return;
 	}
 }

@@ -19,7 +19,20 @@ static int fail(struct stacks *s, uint32_t stack, int error, const char *reason)
 	return error;
 }
 
-/* All are return addresses: the first one is that of the wrapper's call. */
+/* Splits off what the recorder says about each address. malloc'ed; NULL: memory is out. */
+static uint64_t *take_marks(uint64_t *pcs, uint32_t count)
+{
+	uint64_t *marks = calloc(count + (size_t)1, sizeof(*marks));
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (marks)
+			marks[i] = pcs[i] & ~SEG_PC_MASK;
+		pcs[i] &= SEG_PC_MASK;
+	}
+	return marks;
+}
+
+/* All but marked ones are return addresses: the first one is that of the wrapper's call. */
 int stack_resolve_pcs(struct stacks *s, uint32_t stack)
 {
 	const struct model_stack st = s->m->stacks.items[stack];
@@ -38,14 +51,19 @@ int stack_resolve_pcs(struct stacks *s, uint32_t stack)
 		return -ENOMEM;
 	uint32_t count = segment_stack_pcs(segment, &record, pcs, max);
 
+	uint64_t *marks = record.flags & SEG_STACK_MARKED ? take_marks(pcs, count) : NULL;
+
 	/* /proc/PID/maps of thousands of equal processes would say nothing new. */
 	if (!modules_are_open(&ps->modules, pcs, count))
 		ps = stack_process(s, st.process);
 	if (ps)
-		stack_name_pcs(s, stack, ps, pcs, count);
+		stack_name_pcs(s, stack, ps, &(struct stack_pcs){pcs, marks, count});
 	free(pcs);
-	if (record.flags & 1)
+	free(marks);
+	if (record.flags & SEG_STACK_CUT)
 		s->m->stacks.items[stack].stopped = "the recorder keeps no more frames than these";
+	else if (record.flags & SEG_STACK_SHORT)
+		s->m->stacks.items[stack].stopped = "the recorder could not follow it further";
 	return count ? 0 : fail(s, stack, -ENOENT, "no frame was recorded");
 }
 

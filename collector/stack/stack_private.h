@@ -53,9 +53,13 @@ void stack_processes_free(struct stacks *s);
 
 /* A new frame at the end of the stack that is being resolved; NULL: no more. */
 struct model_frame *stack_add_frame(struct stacks *s, uint32_t stack, enum frame_kind kind);
-/* Adds the frames of return addresses, innermost first. */
+/* Recorded addresses, innermost first; marks: SEG_PC_* of each, NULL: all are return addresses. */
+struct stack_pcs {
+	const uint64_t *pcs, *marks;
+	uint32_t count;
+};
 void stack_name_pcs(struct stacks *s, uint32_t stack, const struct process_stacks *ps,
-		    const uint64_t *pcs, uint32_t count);
+		    const struct stack_pcs *pcs);
 /* Unwinds and names; is_partial: start reads but a part of memory. 0 or a negative errno. */
 int stack_unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_start *start,
 			  bool is_partial);
