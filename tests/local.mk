@@ -87,6 +87,7 @@ VICTIMS = \
 	tests/victims/readers-posix \
 	tests/victims/ring-mixed \
 	tests/victims/running \
+	tests/victims/stall \
 	tests/victims/stopper \
 	tests/victims/storm \
 	tests/victims/unwinding \
@@ -104,6 +105,8 @@ tests_victims_heap_single_nopie_LDFLAGS = -no-pie
 tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
 tests_victims_crowd_LDADD = -lpthread
+tests_victims_stall_LDADD = -lpthread
+tests_victims_stall_CFLAGS = $(AM_CFLAGS) -O0
 tests_victims_running_LDADD = -lpthread
 tests_victims_unwinding_LDADD = -lpthread
 if HAVE_CXX

@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STOP_MAX_NS UINT64_C(100000000) /* that a thread gets to come to its stop */
-#define SPIN_NS UINT64_C(300000)        /* sleeping would add our own wake-up to its stop */
-#define NAP_NS 200000
+#define STOP_MAX_NS 100000000 /* that a thread gets to come to its stop */
+#define SPIN_NS UINT64_C(50000)
 
 struct tracer {
 	const struct proc *proc;
@@ -42,28 +42,29 @@ static bool is_running(const struct tracer *t)
 	return !proc_read_syscall(t->proc, t->pid, t->tid, &now) && now.is_running;
 }
 
-/* 0, or -ESRCH (it ended), -ETIMEDOUT. *signo: what must be given back to it when it is let go. */
+/*
+ * 0 or -ESRCH. *signo: what must be given back to the thread when it is let go. The first wait is
+ * awake, because being woken would add to the stop; the second is where trace() may be cancelled.
+ */
 static int await_stop(const struct tracer *t, int *signo)
 {
-	uint64_t begin = now_ns(), waited = 0;
+	const int options = WSTOPPED | WEXITED | __WALL;
+	uint64_t begin = now_ns();
+	siginfo_t info = {0};
+	int error = 0;
 
-	while (waited < STOP_MAX_NS) {
-		siginfo_t info = {0};
-
-		if (waitid(P_PID, t->tid, &info, WSTOPPED | WEXITED | WNOHANG | __WALL) < 0)
-			return -ESRCH;
-		if (info.si_pid && info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)
-			return -ESRCH;
-		if (info.si_pid) {
-			/* Stops of ptrace itself have their number above the signal's. */
-			*signo = info.si_status >> 8 ? 0 : info.si_status;
-			return 0;
-		}
-		waited = now_ns() - begin;
-		if (waited > SPIN_NS)
-			nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+	while (!error && !info.si_pid && now_ns() - begin < SPIN_NS)
+		error = waitid(P_PID, t->tid, &info, options | WNOHANG);
+	if (!error && !info.si_pid) {
+		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+		error = waitid(P_PID, t->tid, &info, options);
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	}
-	return -ETIMEDOUT;
+	if (error || (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED))
+		return -ESRCH;
+	/* Stops that ptrace itself makes have their number above the signal's. */
+	*signo = info.si_status >> 8 ? 0 : info.si_status;
+	return 0;
 }
 
 /* -EAGAIN: it has just asked for a file lock. The stop goes on. */
@@ -109,13 +110,23 @@ static int stop_and_copy(const struct tracer *t)
 	return error;
 }
 
+/* Whoever else wants the processor must not be served while the thread stands. Ends with this
+ * thread; without the right to it the stop may be longer. */
+static void hurry(void)
+{
+	struct sched_param priority = {.sched_priority = 1};
+
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority))
+		setpriority(PRIO_PROCESS, gettid(), -20);
+}
+
 /* Ends without PTRACE_DETACH where the thread is not in a stop: that needs one, our end does not. */
 static void *trace(void *arg)
 {
 	struct tracer *t = arg;
 
-	/* Whoever waits for the processor must not be served while it stands. */
-	setpriority(PRIO_PROCESS, gettid(), -20);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	hurry();
 	if (!is_running(t))
 		t->error = -EAGAIN;
 	else if (ptrace(PTRACE_SEIZE, t->tid, NULL, NULL) < 0)
@@ -127,9 +138,24 @@ static void *trace(void *arg)
 	return NULL;
 }
 
+static void join_in_time(pthread_t thread)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += STOP_MAX_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until)) {
+		pthread_cancel(thread);
+		pthread_join(thread, NULL);
+	}
+}
+
 int ptrace_copy_thread(const struct proc *proc, pid_t pid, pid_t tid, struct ptrace_copy *copy)
 {
-	struct tracer tracer = {.proc = proc, .pid = pid, .tid = tid, .copy = copy};
+	struct tracer tracer = {
+		.proc = proc, .pid = pid, .tid = tid, .copy = copy, .error = -ETIMEDOUT};
 	sigset_t all, before;
 	pthread_t thread;
 
@@ -145,6 +171,6 @@ int ptrace_copy_thread(const struct proc *proc, pid_t pid, pid_t tid, struct ptr
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)
 		return -error;
-	pthread_join(thread, NULL);
+	join_in_time(thread);
 	return tracer.error;
 }

@@ -10,6 +10,9 @@
 
 #define LOOKS 2   /* at a blocked thread, that went on meanwhile */
 #define ROUNDS 10 /* of a thread that runs and blocks by turns */
+#define STOPPED_FIRST (64 * 1024)  /* copied while a thread stands: enough for nearly all stacks */
+#define STOPPED_MAX (1024 * 1024) /* of one that was found to be deeper, a third of a millisecond */
+#define STOPPED_MORE (16 * 1024)
 #define COPY_MAX (256 * 1024)
 #define COPY_STEP (64 * 1024)
 
@@ -27,7 +30,10 @@ struct stack_live {
 	char *copy; /* of the stack, from `from` up */
 	uint64_t from;
 	size_t length;
+	uint64_t read_up_to; /* the highest address of the stack that was asked for beyond the copy */
 	bool was_stopped;
+	bool has_asked_again;    /* it was stopped just when it had asked for a file lock */
+	uint64_t stood_ns;       /* in all */
 	struct ptrace_copy stop; /* was_stopped: its registers */
 	bool has_read_beyond, has_read_data_beyond;
 };
@@ -108,32 +114,57 @@ static int look_blocked(struct stack_live *live)
 	return error;
 }
 
+static int copy_running(struct stack_live *live, size_t room)
+{
+	int error;
+
+	live->stop.stack = live->copy;
+	live->stop.room = room;
+	/* Touched here, not while it stands. */
+	memset(live->copy, 0, room);
+	error = ptrace_copy_thread(live->proc, live->pid, live->tid, &live->stop);
+	live->stood_ns += live->stop.stood_ns;
+	live->has_asked_again |= error == -EAGAIN && live->stop.interrupted >= 0;
+	live->was_stopped = !error;
+	if (error)
+		return error;
+	live->from = live->stop.from;
+	live->length = live->stop.length;
+	live->moment.syscall = (struct proc_syscall){.is_running = true,
+						     .number = -1,
+						     .sp = live->stop.regs[ARCH_SP],
+						     .pc = live->stop.regs[ARCH_PC]};
+	return 0;
+}
+
 /* By turns, because between a look and the next it may block or go on. */
 static int look_running(struct stack_live *live)
 {
 	int error = -EAGAIN;
 
-	live->stop.stack = live->copy;
-	live->stop.room = COPY_MAX;
 	for (int i = 0; error == -EAGAIN && i < ROUNDS; i++) {
-		/* Touched here, not while it stands. */
-		memset(live->copy, 0, COPY_MAX);
-		error = ptrace_copy_thread(live->proc, live->pid, live->tid, &live->stop);
-		live->was_stopped = !error;
+		error = copy_running(live, STOPPED_FIRST);
 		if (error == -EAGAIN)
 			error = look_blocked(live);
 	}
-	if (live->was_stopped) {
-		live->from = live->stop.from;
-		live->length = live->stop.length;
-		live->moment.syscall = (struct proc_syscall){
-			.is_running = true,
-			.number = -1,
-			.sp = live->stop.regs[ARCH_SP],
-			.pc = live->stop.regs[ARCH_PC],
-		};
-	}
 	return error;
+}
+
+bool stack_live_look_deeper(struct stack_live *live)
+{
+	uint64_t want = live->read_up_to > live->from ? live->read_up_to - live->from : 0;
+	char *copy;
+
+	if (!live->was_stopped || live->stop.room >= STOPPED_MAX || want <= live->length)
+		return false;
+	want += STOPPED_MORE;
+	copy = realloc(live->copy, STOPPED_MAX);
+	if (!copy)
+		return false;
+	live->copy = copy;
+	live->has_read_beyond = live->has_read_data_beyond = false;
+	live->read_up_to = 0;
+	return !copy_running(live, want < STOPPED_MAX ? want : STOPPED_MAX);
 }
 
 static const char *explain(int error, bool may_stop)
@@ -177,7 +208,6 @@ int stack_live_look(const struct stack_subject *subject, struct stack_live **res
 		live->proc = subject->proc;
 		live->pid = subject->pid;
 		live->tid = subject->tid;
-		live->stop.interrupted = -1;
 		error = look_blocked(live);
 		if (error == -EAGAIN && subject->may_stop)
 			error = look_running(live);
@@ -224,6 +254,8 @@ static bool read_stack(void *context, uint64_t address, void *data, size_t size)
 	if (read_copy(live, address, data, size))
 		return true;
 	live->has_read_beyond = true;
+	if (address + size > live->read_up_to)
+		live->read_up_to = address + size;
 	return read_process(live, address, data, size);
 }
 
@@ -276,7 +308,9 @@ bool stack_live_has_kept_data(const struct stack_live *live)
 void stack_live_moment(const struct stack_live *live, struct stack_live_moment *moment)
 {
 	*moment = (struct stack_live_moment){.syscall = live->moment.syscall,
-					     .stood_ns = live->stop.stood_ns,
-					     .interrupted = live->stop.interrupted,
-					     .has_ended = live->stop.has_ended};
+					     .stood_ns = live->stood_ns,
+					     .has_asked_again = live->has_asked_again,
+					     .ended = live->was_stopped && live->stop.has_ended
+							      ? live->stop.interrupted
+							      : -1};
 }

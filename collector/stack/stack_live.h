@@ -33,11 +33,17 @@ bool stack_live_has_stayed(const struct stack_live *live);
 /* The same of what arguments point to. */
 bool stack_live_has_kept_data(const struct stack_live *live);
 
+/*
+ * Of a running thread whose stack turned out to be deeper than what is copied at first: stops and
+ * copies it once more, for longer. True if the copy is a new one: to be unwound again.
+ */
+bool stack_live_look_deeper(struct stack_live *live);
+
 struct stack_live_moment {
 	struct proc_syscall syscall; /* is_running: it was stopped */
-	uint64_t stood_ns;           /* how long it was kept from running for the copy */
-	long interrupted;            /* the system call that the stop interrupted, -1 none */
-	bool has_ended;              /* ... and that ended with EINTR */
+	uint64_t stood_ns;    /* how long it was kept from running for the copy */
+	bool has_asked_again; /* it was stopped just when it had asked for a file lock, and let go */
+	long ended;           /* the system call that the stop ended with EINTR, -1 none */
 };
 /* Of a thread that was copied. */
 void stack_live_moment(const struct stack_live *live, struct stack_live_moment *moment);

@@ -148,7 +148,7 @@ void stack_copies_free(struct stacks *s)
 	free(s->copies);
 }
 
-/* What the model says of a thread is of the moment of its stack. */
+/* What the model says of a thread is of the moment of its stack; what its stop did is said. */
 static void tell_moment(struct stacks *s, uint32_t stack, const struct stack_live *live)
 {
 	struct model_stack *st = &s->m->stacks.items[stack];
@@ -163,6 +163,14 @@ static void tell_moment(struct stacks *s, uint32_t stack, const struct stack_liv
 	memcpy(t->syscall_args, moment.syscall.args, sizeof(t->syscall_args));
 	if (moment.syscall.is_running)
 		t->task_state = 'R';
+	if (moment.has_asked_again)
+		model_note(s->m, "thread %d had just asked for a file lock when it was stopped for its "
+				 "backtrace: it asked again at once, behind who asked meanwhile",
+			   t->tid);
+	if (moment.ended >= 0)
+		model_note(s->m, "the stop for the backtrace of thread %d ended its system call (number "
+				 "%ld) with EINTR, as SIGSTOP and SIGCONT would have",
+			   t->tid, moment.ended);
 }
 
 void stack_copy_thread(struct stacks *s, uint32_t stack, bool may_stop)
@@ -178,7 +186,6 @@ void stack_copy_thread(struct stacks *s, uint32_t stack, bool may_stop)
 		st->is_resolved = true;
 		return;
 	}
-	tell_moment(s, stack, live);
 	if (keep_copy(s, stack, live))
 		return;
 	s->m->out_of_memory = st->is_resolved = true;
@@ -192,9 +199,14 @@ int stack_resolve_thread(struct stacks *s, uint32_t stack)
 
 	if (!live)
 		return fail(s, stack, -ENOENT, "it was not copied");
-	stack_live_start(live, &start);
-	int error = stack_unwind_and_name(s, stack, &start, false);
+	int error;
 
+	do {
+		s->m->stacks.items[stack].frame_count = 0;
+		stack_live_start(live, &start);
+		error = stack_unwind_and_name(s, stack, &start, false);
+	} while (!error && !stack_live_has_stayed(live) && stack_live_look_deeper(live));
+	tell_moment(s, stack, live);
 	if (!error && !stack_live_has_stayed(live))
 		s->m->stacks.items[stack].stopped = "the thread went on while it was looked at: "
 						    "outer frames may be wrong";
