@@ -159,6 +159,7 @@ TEST_LIBRARY = \
 	tests/lib/__init__.py \
 	tests/lib/actor.py \
 	tests/lib/case.py \
+	tests/lib/container.py \
 	tests/lib/elf.py \
 	tests/lib/gdb.py \
 	tests/lib/hang.py \
@@ -252,6 +253,7 @@ tests_servers_allocator_tcmalloc_SOURCES = tests/servers/allocator.c
 tests_servers_allocator_tcmalloc_LDADD = -l:libtcmalloc_minimal.so.4 -lpthread
 endif
 SERVER_TESTS = \
+	tests/servers/container.py \
 	tests/servers/hung.py \
 	tests/servers/programs.py \
 	tests/servers/sqlite.py

@@ -139,6 +139,14 @@ static bool try_path(struct image *image, const char *path)
 	return false;
 }
 
+/* A process in a chroot has its files there, and its paths say so already. */
+static const char *root_for(const char *path, const char *sysroot)
+{
+	size_t length = strlen(sysroot);
+
+	return strncmp(path, sysroot, length) == 0 && path[length] == '/' ? "" : sysroot;
+}
+
 static void open_file(struct image *image, const struct image_request *r, const struct proc *proc,
 		      const char *sysroot)
 {
@@ -150,7 +158,8 @@ static void open_file(struct image *image, const struct image_request *r, const 
 					 "their build-ids differ";
 		return;
 	}
-	if (snprintf(path, sizeof(path), "%s%s", sysroot, r->path) < (int)sizeof(path) &&
+	if (snprintf(path, sizeof(path), "%s%s", root_for(r->path, sysroot), r->path) <
+		    (int)sizeof(path) &&
 	    try_path(image, path))
 		return;
 	if (!r->pid || !proc || proc_is_recorded(proc))

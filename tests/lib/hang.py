@@ -11,7 +11,8 @@ from lib.case import Skip, wait_until
 
 PYTHON = "/usr/bin/python3"  # Debian's, whatever runs the tests
 SLEEPS = (35, 230) if os.uname().machine == "x86_64" else (101, 115)  # nanosleep, clock_nanosleep
-
+REQUESTS = ("fcntl64", "fcntl", "flock")
+# F_OFD_SETLK is 37, F_OFD_SETLKW 38: Python 3.11 has no names for them.
 _HOLDER = """
 import fcntl, os, struct, sys
 path, kind, start, length = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -19,11 +20,28 @@ fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 if kind == "flock":
     fcntl.flock(fd, fcntl.LOCK_EX)
 else:
-    F_OFD_SETLK = 37
-    fcntl.fcntl(fd, F_OFD_SETLK if kind == "ofd" else fcntl.F_SETLK,
+    fcntl.fcntl(fd, 37 if kind == "ofd" else fcntl.F_SETLK,
                 struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0))
 print("ready", flush=True)
 sys.stdin.read()
+"""
+
+_WAITER = """
+import fcntl, os, struct, sys, threading
+path, kind, place = sys.argv[1:]
+fd = os.open(path, os.O_RDWR)
+def index_lock():
+    if kind == "flock":
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    else:
+        fcntl.fcntl(fd, 38 if kind == "ofd" else fcntl.F_SETLKW,
+                    struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+if place == "main":
+    index_lock()
+else:
+    thread = threading.Thread(target=index_lock)
+    thread.start()
+    thread.join()
 """
 
 
@@ -42,6 +60,12 @@ def need_root(why):
 def holder_argv(path, kind="posix", start=0, length=0):
     """Python that locks a range of `path` for WRITE, says `ready`, and keeps it until stdin's end."""
     return [PYTHON, "-c", _HOLDER, path, kind, str(start), str(length)]
+
+
+def waiter_argv(path, kind="posix", place="main"):
+    """Python that waits for the whole file for WRITE, and ends when it has it; in another thread with
+    place="thread"."""
+    return [PYTHON, "-c", _WAITER, path, kind, place]
 
 
 def hold(case, path, kind="posix", start=0, length=0, **options):
@@ -119,6 +143,12 @@ def shows_waiter(case, holder, waiter, path, name):
         text = case.lockjam("graph", *target).stdout
         assert _pair(views.lines(text), holder, waiter, os.path.basename(path)), text
         assert f"\nBacktrace of process {holder}:\n #0 0x" in text, text
+    report = view(case, "report", str(waiter))
+    assert lock_of(report, path)["waiters"] == lock_of(graph, path)["waiters"], report["locks"]
+    stacks = view(case, "stacks", str(holder), str(waiter))
+    assert "read" in names_of(stacks, holder), stacks["backtraces"]
+    tid = waiting(waiter, "any")
+    assert names_of(stacks, waiter, tid)[0] in REQUESTS, (tid, stacks["backtraces"])
     return graph
 
 
