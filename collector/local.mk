@@ -110,6 +110,10 @@ collector_libcollector_a_SOURCES = \
 	collector/stack/stack_origin.c \
 	collector/stack/stack_private.h \
 	collector/stack/stack_process.c \
+	collector/symbol/debug_file.c \
+	collector/symbol/debug_file.h \
+	collector/symbol/debug_server.c \
+	collector/symbol/debug_server.h \
 	collector/symbol/image.c \
 	collector/symbol/image.h \
 	collector/symbol/image_open.c \
@@ -120,6 +124,8 @@ collector_libcollector_a_SOURCES = \
 	collector/symbol/symbol.h \
 	collector/symbol/symtab.c \
 	collector/symbol/symtab.h \
+	collector/symbol/unit.c \
+	collector/symbol/unit.h \
 	collector/arch/arch.h \
 	collector/arch/blocking_call.c \
 	collector/arch/blocking_call.h \

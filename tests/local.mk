@@ -172,6 +172,7 @@ E2E_TESTS = \
 	tests/e2e/command.py \
 	tests/e2e/demo.py \
 	tests/e2e/cores.py \
+	tests/e2e/debugfiles.py \
 	tests/e2e/run.py \
 	tests/e2e/dispositions.py \
 	tests/e2e/handlers.py \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "collector/stack/stack_private.h"
+#include "collector/symbol/debug_server.h"
 
 #define FILE_NOTES_MAX 8
 
@@ -56,6 +57,16 @@ struct model *stacks_model(struct stacks *s)
 	return s->m;
 }
 
+static void note_server(struct stacks *s)
+{
+	const char *problem = debug_server_problem(images_server(s->images));
+
+	if (!problem || s->is_server_noted)
+		return;
+	s->is_server_noted = true;
+	model_note(s->m, "debuginfod (DEBUGINFOD_URLS) %s", problem);
+}
+
 int stacks_resolve(struct stacks *s, uint32_t stack)
 {
 	static int (*const resolvers[])(struct stacks * s, uint32_t stack) = {
@@ -73,6 +84,7 @@ int stacks_resolve(struct stacks *s, uint32_t stack)
 			s->m->out_of_memory = true;
 			s->m->stacks.items[stack].stopped = "memory is out";
 		}
+		note_server(s);
 	}
 	return s->m->stacks.items[stack].frame_count ? 0 : -ENOENT;
 }

@@ -26,6 +26,7 @@ struct stacks {
 	uint32_t segment_count;
 	uint32_t max_frames;
 	struct images *images;
+	bool is_server_noted;
 	struct process_stacks **processes; /* by the model's index; NULL not loaded */
 	uint32_t process_count;
 	uint64_t clock;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collector/symbol/debug_file.h"
+#include "collector/symbol/debug_server.h"
 #include "collector/symbol/image_open.h"
 #include "collector/symbol/symbol.h"
 
@@ -16,7 +18,8 @@
 struct images {
 	const struct proc *proc;
 	char *sysroot;    /* "" for the root */
-	char *debug_path; /* NULL: libdwfl's default */
+	char *debug_path;
+	struct debug_server *server; /* NULL nobody */
 	Dwfl_Callbacks callbacks;
 	struct image *buckets[BUCKETS];
 };
@@ -48,19 +51,16 @@ struct images *images_new(const struct proc *proc, const char *sysroot, const ch
 		length--;
 	images->proc = proc;
 	images->sysroot = strndup(sysroot ? sysroot : "", length);
-	if (debug_path)
-		images->debug_path = strdup(debug_path);
-	else if (length && asprintf(&images->debug_path, "%s/usr/lib/debug", images->sysroot) < 0)
-		images->debug_path = NULL;
-	if (!images->sysroot || (debug_path && !images->debug_path)) {
+	images->debug_path = strdup(debug_path ? debug_path : DEBUG_FILE_PATH);
+	images->server = debug_server_new();
+	if (!images->sysroot || !images->debug_path) {
 		images_free(images);
 		return NULL;
 	}
 	images->callbacks = (Dwfl_Callbacks){
 		.find_elf = find_elf,
-		.find_debuginfo = dwfl_standard_find_debuginfo,
+		.find_debuginfo = debug_file_find,
 		.section_address = dwfl_offline_section_address,
-		.debuginfo_path = &images->debug_path,
 	};
 	elf_version(EV_CURRENT);
 	return images;
@@ -77,6 +77,16 @@ int images_set_debug_path(struct images *images, const char *debug_path)
 	return 0;
 }
 
+const char *images_debug_path(const struct images *images)
+{
+	return images->debug_path;
+}
+
+struct debug_server *images_server(const struct images *images)
+{
+	return images->server;
+}
+
 void images_free(struct images *images)
 {
 	if (!images)
@@ -86,12 +96,14 @@ void images_free(struct images *images)
 			next = image->next;
 			symbols_free(image->symbols);
 			image_close(image);
+			free(image->root);
 			free(image->path);
 			free(image);
 		}
 	}
 	free(images->sysroot);
 	free(images->debug_path);
+	debug_server_free(images->server);
 	free(images);
 }
 

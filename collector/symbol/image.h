@@ -24,6 +24,7 @@ extern const char image_is_no_elf[];
 
 struct images;
 struct symbol_cache; /* symbol.c */
+struct debug_server;
 
 struct image {
 	char *path; /* as the process names it */
@@ -36,8 +37,11 @@ struct image {
 	uint64_t low, high;     /* range of its segments; low as libdwfl computes it */
 	struct symbol_cache *symbols;
 
-	/* Private to image.c and image_open.c. */
+	/* Private to image*.c and debug_file.c. */
 	int fd;
+	char *opened;     /* the path that was opened; NULL: it was no file with a path */
+	char *root;       /* another root, where debug information may stand; NULL none */
+	char *debug_file; /* with its separate debug information; NULL none, or not looked for */
 	char *memory;
 	struct image *next;
 	Dwfl *dwfl;
@@ -64,6 +68,9 @@ struct images *images_new(const struct proc *proc, const char *sysroot, const ch
 void images_free(struct images *images);
 /* Before the first image is asked for. 0 or -ENOMEM. */
 int images_set_debug_path(struct images *images, const char *debug_path);
+const char *images_debug_path(const struct images *images);
+/* Who is asked for debug information that is not here, NULL nobody. */
+struct debug_server *images_server(const struct images *images);
 
 /* The image, maybe one without a file; NULL if memory is out. */
 struct image *images_get(struct images *images, const struct image_request *request);

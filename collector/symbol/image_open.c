@@ -17,7 +17,6 @@
 #include "collector/core/core.h"
 
 #define VDSO_SIZE_MAX (1 << 20)
-#define FOREIGN_SIZE_MAX (256 << 20) /* of a file that belongs to neither root nor us */
 
 const char image_is_no_elf[] = "is no ELF file, or too large a one";
 static const char problem_replaced[] = "was replaced since it was mapped";
@@ -31,6 +30,9 @@ void image_close(struct image *image)
 	if (image->fd >= 0)
 		close(image->fd);
 	free(image->memory);
+	free(image->opened);
+	free(image->debug_file);
+	image->opened = image->debug_file = NULL;
 	image->dwfl = NULL;
 	image->module = NULL;
 	image->elf = NULL;
@@ -39,7 +41,7 @@ void image_close(struct image *image)
 }
 
 /* Opening a device or a FIFO could have effects: O_PATH first, to see what it is. */
-static int open_regular(const char *path)
+int image_open_regular(const char *path)
 {
 	int fd = open(path, O_PATH | O_CLOEXEC);
 	struct stat st;
@@ -71,7 +73,7 @@ static Elf *open_elf(int fd)
 
 	if (is_known && (st.st_uid == 0 || st.st_uid == geteuid()))
 		return elf_begin(fd, ELF_C_READ_MMAP_PRIVATE, NULL);
-	return is_known && st.st_size <= FOREIGN_SIZE_MAX ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
+	return is_known && st.st_size <= IMAGE_FOREIGN_MAX ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
 }
 
 static bool is_wanted_build(const struct image *image, Elf *elf)
@@ -124,13 +126,18 @@ static bool accept_elf(struct image *image, Elf *elf, int fd, char *memory)
 	return !image->problem;
 }
 
-static bool try_path(struct image *image, const char *path)
+static bool try_path(struct image *image, const char *root, const char *name)
 {
 	const char *former = image->problem;
-	int fd = open_regular(path);
+	char path[PATH_MAX];
+	int fd = snprintf(path, sizeof(path), "%s%s", root, name) < (int)sizeof(path)
+			 ? image_open_regular(path)
+			 : -ENAMETOOLONG;
 
+	if (fd >= 0 && accept_elf(image, open_elf(fd), fd, NULL))
+		image->opened = strdup(path);
 	if (fd >= 0)
-		return accept_elf(image, open_elf(fd), fd, NULL);
+		return image->elf;
 	/* A replaced file tells more than a second place where there is none. */
 	image->problem = former                          ? former
 			 : fd == -EACCES || fd == -EPERM ? "may not be read"
@@ -150,28 +157,28 @@ static const char *root_for(const char *path, const char *sysroot)
 static void open_file(struct image *image, const struct image_request *r, const struct proc *proc,
 		      const char *sysroot)
 {
-	char path[PATH_MAX];
+	char root[64], mapping[64];
 
 	if (r->file) {
-		if (!try_path(image, r->file) && image->problem == problem_replaced)
+		if (!try_path(image, "", r->file) && image->problem == problem_replaced)
 			image->problem = "is not the file that was given for it: "
 					 "their build-ids differ";
 		return;
 	}
-	if (snprintf(path, sizeof(path), "%s%s", root_for(r->path, sysroot), r->path) <
-		    (int)sizeof(path) &&
-	    try_path(image, path))
-		return;
-	if (!r->pid || !proc || proc_is_recorded(proc))
+	if (try_path(image, root_for(r->path, sysroot), r->path) || !r->pid || !proc ||
+	    proc_is_recorded(proc))
 		return;
 	/* The process may live under another root, or keep a file that is deleted by now. */
-	if (snprintf(path, sizeof(path), "/proc/%d/root%s", (int)r->pid, r->path) <
-		    (int)sizeof(path) &&
-	    try_path(image, path))
+	snprintf(root, sizeof(root), "/proc/%d/root", (int)r->pid);
+	if (try_path(image, root, r->path))
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", (int)r->pid,
+	snprintf(mapping, sizeof(mapping), "/proc/%d/map_files/%llx-%llx", (int)r->pid,
 		 (unsigned long long)r->start, (unsigned long long)r->end);
-	try_path(image, path);
+	if (!try_path(image, "", mapping))
+		return;
+	/* Its debug information still stands where that of its path does. */
+	free(image->opened);
+	image->opened = strdup(r->path);
 }
 
 static bool is_vdso(const char *path)
@@ -218,10 +225,21 @@ static void open_vdso(struct image *image, const struct image_request *r, const 
 		image->problem = "is not the vdso of this kernel";
 }
 
+static char *root_of(pid_t pid)
+{
+	char *root;
+
+	return asprintf(&root, "/proc/%d/root", (int)pid) < 0 ? NULL : root;
+}
+
 void image_open(struct image *image, const struct image_request *r, const struct proc *proc,
 		const char *sysroot)
 {
 	image->was_live = r->pid != 0;
+	free(image->root);
+	image->root = *sysroot                           ? strdup(sysroot)
+		      : r->pid && !proc_is_recorded(proc) ? root_of(r->pid)
+							  : NULL;
 	if (is_vdso(r->path))
 		open_vdso(image, r, proc);
 	else if (r->path[0] == '/')

@@ -7,6 +7,11 @@
 
 #include "collector/symbol/image.h"
 
+#define IMAGE_FOREIGN_MAX (256 << 20) /* bytes of a file that belongs to neither root nor us */
+
+/* A descriptor of a regular file that is not empty, or a negative errno. Waits for nothing. */
+int image_open_regular(const char *path);
+
 /*
  * Fills elf, low and high of an image that has no file yet, or problem. proc NULL: no live process;
  * sysroot stands before paths, without a slash at its end.

@@ -8,6 +8,7 @@
 
 #include "collector/symbol/scope.h"
 #include "collector/symbol/symtab.h"
+#include "collector/symbol/unit.h"
 
 #ifdef HAVE_DEMANGLE
 #include <libiberty/demangle.h>
@@ -15,17 +16,10 @@
 
 #define BUCKETS 256
 
-struct cu_range {
-	uint64_t low, high;
-	Dwarf_Off cu; /* DIE's offset */
-};
-
 struct symbol_cache {
 	struct symbol *buckets[BUCKETS];
 	struct symtab *table;
-	bool has_ranges;
-	struct cu_range *ranges; /* of compilers that leave out .debug_aranges (clang) */
-	uint32_t range_count, range_room;
+	struct units units;
 };
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -120,7 +114,7 @@ static void find_line(struct model *m, Dwarf_Die *cu, uint64_t address, struct s
 }
 
 /* Where an inlined function was called: the line of the function around it. */
-static void find_call_line(struct model *m, Dwarf_Die *cu, Dwarf_Die *inlined,
+static void find_call_line(struct model *m, struct unit *unit, Dwarf_Die *inlined,
 			   struct symbol_part *part)
 {
 	Dwarf_Attribute attribute;
@@ -131,77 +125,8 @@ static void find_call_line(struct model *m, Dwarf_Die *cu, Dwarf_Die *inlined,
 	if (!dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attribute), &number))
 		part->line = (int)number;
 	if (!dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attribute), &number) &&
-	    !dwarf_getsrcfiles(cu, &files, &count) && number < count)
-		part->file = source_name(m, cu, dwarf_filesrc(files, number, NULL, NULL));
-}
-
-/* --- compilation units ------------------------------------------------------------------------ */
-
-static bool add_range(struct symbol_cache *cache, uint64_t low, uint64_t high, Dwarf_Off cu)
-{
-	if (cache->range_count == cache->range_room) {
-		uint32_t room = cache->range_room ? cache->range_room * 2 : 256;
-		struct cu_range *grown = reallocarray(cache->ranges, room, sizeof(*grown));
-		if (!grown)
-			return false;
-		cache->ranges = grown;
-		cache->range_room = room;
-	}
-	cache->ranges[cache->range_count++] = (struct cu_range){low, high, cu};
-	return true;
-}
-
-static int compare_ranges(const void *x, const void *y)
-{
-	const struct cu_range *a = x, *b = y;
-
-	return a->low == b->low ? 0 : a->low < b->low ? -1 : 1;
-}
-
-static void load_ranges(struct symbol_cache *cache, Dwarf *dwarf)
-{
-	Dwarf_CU *cu = NULL;
-	Dwarf_Die die;
-	uint8_t type;
-
-	cache->has_ranges = true;
-	while (dwarf_get_units(dwarf, cu, &cu, NULL, &type, &die, NULL) == 0) {
-		Dwarf_Addr base, low, high;
-		ptrdiff_t at = 0;
-
-		if (type != DW_UT_compile && type != DW_UT_skeleton)
-			continue;
-		while ((at = dwarf_ranges(&die, at, &base, &low, &high)) > 0)
-			if (low < high && !add_range(cache, low, high, dwarf_dieoffset(&die)))
-				return;
-	}
-	if (cache->range_count)
-		qsort(cache->ranges, cache->range_count, sizeof(cache->ranges[0]), compare_ranges);
-}
-
-static bool find_cu_by_ranges(struct symbol_cache *cache, Dwarf *dwarf, uint64_t address,
-			      Dwarf_Die *cu)
-{
-	uint32_t low = 0, high;
-
-	if (!cache->has_ranges)
-		load_ranges(cache, dwarf);
-	for (high = cache->range_count; low < high;) {
-		uint32_t middle = low + (high - low) / 2;
-		if (cache->ranges[middle].low <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low && address < cache->ranges[low - 1].high &&
-	       dwarf_offdie(dwarf, cache->ranges[low - 1].cu, cu);
-}
-
-static bool find_cu(struct symbol_cache *cache, Dwarf *dwarf, uint64_t address, Dwarf_Die *cu)
-{
-	if (dwarf_addrdie(dwarf, address, cu))
-		return true;
-	return find_cu_by_ranges(cache, dwarf, address, cu);
+	    !dwarf_getsrcfiles(&unit->tree, &files, &count) && number < count)
+		part->file = source_name(m, &unit->lines, dwarf_filesrc(files, number, NULL, NULL));
 }
 
 /* --- functions -------------------------------------------------------------------------------- */
@@ -245,10 +170,10 @@ static bool allocate_parts(struct symbol *s, uint32_t count)
 	return s->parts;
 }
 
-static bool fill_from_dwarf(struct model *m, struct symbol *s, Dwarf_Die *cu, uint64_t address)
+static bool fill_from_dwarf(struct model *m, struct symbol *s, struct unit *unit, uint64_t address)
 {
 	Dwarf_Die *functions = NULL;
-	int count = find_functions(cu, address, &functions);
+	int count = find_functions(&unit->tree, address, &functions);
 	bool is_ok = allocate_parts(s, count > 0 ? (uint32_t)count : 1);
 
 	for (int i = 0; is_ok && i < count; i++) {
@@ -256,10 +181,10 @@ static bool fill_from_dwarf(struct model *m, struct symbol *s, Dwarf_Die *cu, ui
 		s->parts[i].die = functions[i];
 		s->parts[i].has_die = true;
 		if (i > 0)
-			find_call_line(m, cu, &functions[i - 1], &s->parts[i]);
+			find_call_line(m, unit, &functions[i - 1], &s->parts[i]);
 	}
 	if (is_ok)
-		find_line(m, cu, address, &s->parts[0]);
+		find_line(m, &unit->lines, address, &s->parts[0]);
 	free(functions);
 	return is_ok;
 }
@@ -269,11 +194,11 @@ static bool fill(struct model *m, struct image *image, struct symbol *s)
 	Dwfl_Module *module = image_module(image);
 	Dwarf_Addr bias = 0;
 	Dwarf *dwarf = module ? dwfl_module_getdwarf(module, &bias) : NULL;
-	Dwarf_Die cu;
+	struct unit unit;
 	bool is_ok;
 
-	if (dwarf && find_cu(image->symbols, dwarf, s->address - bias, &cu))
-		is_ok = fill_from_dwarf(m, s, &cu, s->address - bias);
+	if (dwarf && units_find(&image->symbols->units, image, dwarf, s->address - bias, &unit))
+		is_ok = fill_from_dwarf(m, s, &unit, s->address - bias);
 	else
 		is_ok = allocate_parts(s, 1);
 	if (is_ok && module && !s->parts[s->count - 1].function)
@@ -331,6 +256,6 @@ void symbols_free(struct symbol_cache *cache)
 		}
 	}
 	symtab_free(cache->table);
-	free(cache->ranges);
+	units_done(&cache->units);
 	free(cache);
 }
