@@ -15,6 +15,8 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_ended.c \
 	collector/analysis/analysis_errno.c \
 	collector/analysis/analysis_group.c \
+	collector/analysis/analysis_resets.c \
+	collector/analysis/analysis_restarts.c \
 	collector/argument/argument.c \
 	collector/argument/argument.h \
 	collector/argument/argument_entry.c \

@@ -3,6 +3,7 @@
 #define LOCKJAM_ARCH_H
 
 #include <elf.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
 
@@ -40,6 +41,11 @@ static inline uintptr_t arch_context_sp(const ucontext_t *context)
 	return (uintptr_t)context->uc_mcontext.sp;
 }
 
+static inline uintptr_t arch_context_fp(const ucontext_t *context)
+{
+	return (uintptr_t)context->uc_mcontext.regs[29];
+}
+
 static inline uintptr_t arch_context_pc(const ucontext_t *context)
 {
 	return (uintptr_t)context->uc_mcontext.pc;
@@ -50,6 +56,29 @@ static inline uintptr_t arch_jump_sp(const void *env)
 {
 	(void)env;
 	return 0;
+}
+
+/* A system call that the context is about to make. */
+struct arch_call {
+	long number;
+	uint64_t args[2];
+};
+#define ARCH_CALL_BYTES 4
+
+/* The number it would be, if the pc stands on a system call: a look at the code must follow. */
+static inline long arch_context_call_number(const ucontext_t *context)
+{
+	return (long)context->uc_mcontext.regs[8];
+}
+
+static inline bool arch_context_call(const ucontext_t *context, struct arch_call *call)
+{
+	if (*(const uint32_t *)arch_context_pc(context) != 0xd4000001) /* svc #0 */
+		return false;
+	call->number = arch_context_call_number(context);
+	call->args[0] = context->uc_mcontext.regs[0];
+	call->args[1] = context->uc_mcontext.regs[1];
+	return true;
 }
 
 static inline void arch_pause(void)

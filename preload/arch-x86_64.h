@@ -3,6 +3,7 @@
 #define LOCKJAM_ARCH_H
 
 #include <elf.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
 
@@ -37,6 +38,11 @@ static inline uintptr_t arch_context_sp(const ucontext_t *context)
 	return (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
 }
 
+static inline uintptr_t arch_context_fp(const ucontext_t *context)
+{
+	return (uintptr_t)context->uc_mcontext.gregs[REG_RBP];
+}
+
 static inline uintptr_t arch_context_pc(const ucontext_t *context)
 {
 	return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
@@ -53,6 +59,31 @@ static inline uintptr_t arch_jump_sp(const void *env)
 
 	__asm__("movq %%fs:0x30, %0" : "=r"(guard));
 	return (sp >> 17 | sp << 47) ^ guard;
+}
+
+/* A system call that the context is about to make. */
+struct arch_call {
+	long number;
+	uint64_t args[2];
+};
+#define ARCH_CALL_BYTES 2
+
+/* The number it would be, if the pc stands on a system call: a look at the code must follow. */
+static inline long arch_context_call_number(const ucontext_t *context)
+{
+	return (long)context->uc_mcontext.gregs[REG_RAX];
+}
+
+static inline bool arch_context_call(const ucontext_t *context, struct arch_call *call)
+{
+	const uint8_t *code = (const uint8_t *)arch_context_pc(context);
+
+	if (code[0] != 0x0f || code[1] != 0x05) /* syscall */
+		return false;
+	call->number = arch_context_call_number(context);
+	call->args[0] = (uint64_t)context->uc_mcontext.gregs[REG_RDI];
+	call->args[1] = (uint64_t)context->uc_mcontext.gregs[REG_RSI];
+	return true;
 }
 
 static inline void arch_pause(void)

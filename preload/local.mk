@@ -15,6 +15,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/finding.h \
 	preload/inherit.c \
 	preload/inherit.h \
+	preload/interruption.c \
+	preload/interruption.h \
 	preload/init.c \
 	preload/lock.c \
 	preload/lock.h \

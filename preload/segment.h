@@ -63,6 +63,7 @@ enum seg_table_id {
 	SEG_STRINGS, /* bytes; the first is NUL */
 	SEG_SLICES,  /* bytes of copied stacks */
 	SEG_EDGES,   /* reserved: lock-order edges; capacity 0 */
+	SEG_INTERRUPTIONS,
 	SEG_TABLE_IDS,
 	SEG_TABLES_MAX = 16
 };
@@ -253,9 +254,34 @@ struct seg_handler {
 	uint64_t first_ns, last_ns; /* deliveries */
 	uint64_t errno_clobbered;   /* atomic add: returns with another errno */
 	uint32_t errno_before, errno_after; /* of the first such */
-	uint64_t reserved[2];
+	uint32_t was_reset; /* 1: the kernel put SIG_DFL in its place (SA_RESETHAND), and the program
+			     * has put nothing there since */
+	uint32_t reserved0;
+	uint64_t reserved;
 };
 static_assert(sizeof(struct seg_handler) == 144, "ABI");
+
+/*
+ * A system call that a handler came into and that is asked once more when the handler returns: the
+ * saved context stands on the instruction, with the call's number (signal(7): SA_RESTART), or the
+ * signal came just before the call. One record per (handler, call, place). Handlers that do not
+ * return have none.
+ */
+struct seg_interruption {
+	uint32_t seq;
+	uint32_t handler;  /* index of the disposition */
+	int64_t syscall;   /* its number */
+	uint64_t args[2];  /* of the last one */
+	uint64_t pc;       /* of the instruction */
+	uint32_t thread;   /* index: of the last one */
+	uint32_t stack;    /* of the interrupted code; of the first one */
+	uint64_t count;    /* atomic add */
+	uint64_t acted;    /* atomic add: of these, handlers that called something that may have
+			    * done the work or woken who does it: what stands in unsafe.def */
+	uint64_t first_ns, last_ns; /* when the handler returned */
+	uint64_t reserved[2];
+};
+static_assert(sizeof(struct seg_interruption) == 96, "ABI");
 
 enum seg_finding_kind {
 	SEG_FIND_UNSAFE_CALL = 1, /* function was called in a handler */

@@ -28,6 +28,7 @@ static const struct {
 	[SEG_STRINGS] = { 1, 512 * 1024 },
 	[SEG_SLICES] = { 1, 4 * 1024 * 1024 },
 	[SEG_EDGES] = { 0, 0 },
+	[SEG_INTERRUPTIONS] = { sizeof(struct seg_interruption), 128 },
 };
 
 #define SEGMENT_MAX_PAGES 2048 /* of 4 KiB: 8 MiB */

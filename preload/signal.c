@@ -142,15 +142,20 @@ static void carry(void)
 			signal_record(signal_disposition(signo));
 }
 
-static void set_current(const struct disposition *d, bool is_current, bool is_install)
+/* What became of a disposition. */
+enum state { STATE_REPLACED, STATE_RESET, STATE_INSTALLED };
+
+static void set_state(const struct disposition *d, enum state state)
 {
 	uint32_t index = d ? signal_record(d) : 0;
 	struct seg_handler *record = segment_record(SEG_HANDLERS, index);
+	bool is_install = state == STATE_INSTALLED, is_reset = state == STATE_RESET;
 
-	if (!record || (record->current == is_current && !is_install))
+	if (!record || (!record->current && record->was_reset == is_reset && !is_install))
 		return;
 	segment_open_record(&record->seq);
-	record->current = is_current;
+	record->current = is_install;
+	record->was_reset = is_reset;
 	if (is_install && record->installs++ == 0)
 		record->stack = stack_capture();
 	segment_publish(&record->seq);
@@ -172,16 +177,16 @@ static void record_change(const struct disposition *old, const struct dispositio
 		return;
 	carry();
 	if (old && old != installed)
-		set_current(old, false, false);
+		set_state(old, STATE_REPLACED);
 	if (installed)
-		set_current(installed, true, true);
+		set_state(installed, STATE_INSTALLED);
 	shim_end(saved_errno);
 }
 
 void signal_was_reset(const struct disposition *d)
 {
 	atomic_store(&table.fates[d->signo], RESET);
-	set_current(d, false, false);
+	set_state(d, STATE_RESET);
 }
 
 /* --- installing ------------------------------------------------------------------------------ */
@@ -300,7 +305,7 @@ int signal_install(int signo, const struct sigaction *act, struct sigaction *old
 		return -1;
 	translate(&before.was, before.last, before.fate);
 	if (act)
-		record_change(before.fate == CURRENT ? before.last : NULL, installed);
+		record_change(before.fate == REPLACED ? NULL : before.last, installed);
 	if (oldact)
 		*oldact = before.was;
 	return 0;

@@ -122,6 +122,7 @@ thunk_real:
 thunk_tail:
 .Lenter_CALL:
 .Lenter_JUMP:
+.Lenter_ACT:
 	.cfi_startproc
 	SAVE
 	ENTER

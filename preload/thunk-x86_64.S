@@ -109,6 +109,7 @@ thunk_real:
 thunk_tail:
 .Lenter_CALL:
 .Lenter_JUMP:
+.Lenter_ACT:
 	.cfi_startproc
 	SAVE
 	movl	%r11d, %edi

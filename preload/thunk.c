@@ -131,9 +131,11 @@ void *thunk_enter(uint32_t id, const uint64_t *regs)
 
 	if (shim_self.frame && !shim_self.in_vfork && !shim_sealed) {
 		frame = trampoline_active((uintptr_t)regs);
+		if (frame)
+			frame->has_acted = true;
 		if (frame && thunk_info[id].way == THUNK_JUMP)
 			jump(regs);
-		else if (frame)
+		else if (frame && thunk_info[id].way != THUNK_ACT)
 			record(id, frame, regs);
 	}
 	return find(id);

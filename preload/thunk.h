@@ -24,7 +24,8 @@ enum thunk_way {
 	THUNK_CALL,
 	THUNK_ALLOC,
 	THUNK_LOCK,
-	THUNK_JUMP
+	THUNK_JUMP,
+	THUNK_ACT
 };
 
 struct thunk_info {

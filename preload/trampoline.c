@@ -10,6 +10,7 @@
 #include <ucontext.h>
 
 #include "preload/finding.h"
+#include "preload/interruption.h"
 #include "preload/lockset.h"
 #include "preload/signal.h"
 #include "preload/sys.h"
@@ -196,6 +197,7 @@ push(const struct disposition *d, ucontext_t *context, uintptr_t address, uintpt
 	frame->tid = shim_self.tid;
 	frame->finding = 0;
 	frame->is_described = false;
+	frame->has_acted = false;
 	frame->record = 0;
 	frame->logged = false;
 	frame->prev = shim_self.frame;
@@ -291,6 +293,7 @@ static void record_return(const struct shim_frame *frame, int errno_after)
 	if (!record)
 		return;
 	now = shim_now_ns();
+	interruption_record(frame, index, now);
 	spent = now - frame->entered_ns;
 	if (frame->record) {
 		add(&record->total_ns, spent);

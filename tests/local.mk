@@ -76,6 +76,7 @@ VICTIMS = \
 	tests/victims/heap-single-nopie \
 	tests/victims/heap-threaded \
 	tests/victims/inlined \
+	tests/victims/interrupted-accept \
 	tests/victims/left-handlers \
 	tests/victims/longjmp-out \
 	tests/victims/nested \
@@ -85,6 +86,10 @@ VICTIMS = \
 	tests/victims/queue \
 	tests/victims/ranges-posix \
 	tests/victims/readers-posix \
+	tests/victims/reset-again \
+	tests/victims/reset-hup \
+	tests/victims/restarted-accept \
+	tests/victims/restarted-pipe \
 	tests/victims/ring-mixed \
 	tests/victims/running \
 	tests/victims/stall \
@@ -97,7 +102,8 @@ VICTIMS = \
 	tests/victims/wait-ofd \
 	tests/victims/wait-posix
 check_PROGRAMS += $(VICTIMS)
-EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h tests/victims/wait.h tests/victims/alone.h
+EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h tests/victims/wait.h tests/victims/alone.h \
+	tests/victims/swallow.h
 
 tests_victims_heap_single_nopie_SOURCES = tests/victims/heap-single.c
 tests_victims_heap_single_nopie_CFLAGS = $(AM_CFLAGS) -fno-pie
@@ -184,6 +190,7 @@ E2E_TESTS = \
 	tests/e2e/stacks.py \
 	tests/e2e/storm.py \
 	tests/e2e/sampling.py \
+	tests/e2e/swallowed.py \
 	tests/e2e/semantics.py \
 	tests/e2e/stopping.py \
 	tests/e2e/transparency.py \

@@ -12,6 +12,8 @@
 void detect_calls(struct model *m);  /* DEADLOCK_HEAP, HEAP_REENTERED, UNSAFE_CALL */
 void detect_errno(struct model *m);  /* ERRNO_CLOBBERED */
 void detect_cycles(struct model *m); /* DEADLOCK_CYCLE */
+void detect_restarts(struct model *m); /* RESTARTED_WAIT */
+void detect_resets(struct model *m); /* RESET_HANDLER */
 
 /* A new finding with the severity of its kind; NULL if memory is out. The pointer is valid until
  * the next one is added. */
@@ -28,6 +30,14 @@ void analysis_add_stack(struct model_finding *f, uint32_t stack, const char *lab
  */
 int analysis_compare_programs(const struct model *m, uint32_t a, uint32_t b);
 int analysis_compare_handlers(const struct model *m, uint32_t a, uint32_t b);
+/*
+ * Sorts items[0..count) (indices into one of the model's arrays) by `compare`, those of one key by
+ * index, and hands each run of one key to `report`.
+ */
+typedef int analysis_compare(const struct model *m, uint32_t a, uint32_t b);
+typedef void analysis_report(struct model *m, const uint32_t *items, uint32_t count);
+void analysis_group(struct model *m, uint32_t *items, uint32_t count, analysis_compare *compare,
+		    analysis_report *report);
 /* The same process, maybe another image of it. */
 bool analysis_is_same_process(const struct model *m, uint32_t a, uint32_t b);
 

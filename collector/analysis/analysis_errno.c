@@ -19,14 +19,6 @@ static int compare_keys(const struct model *m, uint32_t a, uint32_t b)
 	return order ? order : analysis_compare_handlers(m, a, b);
 }
 
-static int compare_handlers(const void *x, const void *y, void *model)
-{
-	uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
-	int order = compare_keys(model, a, b);
-
-	return order ? order : (a > b) - (a < b);
-}
-
 /* One finding from handlers[0..count-1], which have one key. */
 static void report(struct model *m, const uint32_t *handlers, uint32_t count)
 {
@@ -72,11 +64,6 @@ void detect_errno(struct model *m)
 	for (uint32_t i = 0; i < m->handlers.count; i++)
 		if (m->handlers.items[i].errno_clobbered)
 			handlers[count++] = i;
-	qsort_r(handlers, count, sizeof(*handlers), compare_handlers, m);
-	for (uint32_t i = 0, end; i < count; i = end) {
-		for (end = i + 1; end < count && !compare_keys(m, handlers[i], handlers[end]);)
-			end++;
-		report(m, &handlers[i], end - i);
-	}
+	analysis_group(m, handlers, count, compare_keys, report);
 	free(handlers);
 }

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/analysis/analysis_detect.h"
@@ -57,6 +58,33 @@ int analysis_compare_handlers(const struct model *m, uint32_t a, uint32_t b)
 		return order;
 	order = compare_numbers(h->process, i->process);
 	return order ? order : compare_numbers(h->address, i->address);
+}
+
+struct grouping {
+	const struct model *m;
+	analysis_compare *compare;
+};
+
+static int compare_items(const void *x, const void *y, void *data)
+{
+	const struct grouping *g = data;
+	uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+	int order = g->compare(g->m, a, b);
+
+	return order ? order : compare_numbers(a, b);
+}
+
+void analysis_group(struct model *m, uint32_t *items, uint32_t count, analysis_compare *compare,
+		    analysis_report *report)
+{
+	struct grouping g = {m, compare};
+
+	qsort_r(items, count, sizeof(*items), compare_items, &g);
+	for (uint32_t i = 0, end; i < count; i = end) {
+		for (end = i + 1; end < count && !compare(m, items[i], items[end]);)
+			end++;
+		report(m, &items[i], end - i);
+	}
 }
 
 bool analysis_is_same_process(const struct model *m, uint32_t a, uint32_t b)

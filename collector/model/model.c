@@ -56,6 +56,7 @@ void model_free(struct model *m)
 	free(m->stacks.items);
 	free(m->frames.items);
 	free(m->handlers.items);
+	free(m->interruptions.items);
 	free(m->signals.items);
 	free(m->calls.items);
 	free(m->findings.items);
@@ -190,6 +191,18 @@ uint32_t model_add_handler(struct model *m)
 
 	if (i != MODEL_NONE)
 		m->handlers.items[i].process = m->handlers.items[i].stack = MODEL_NONE;
+	return i;
+}
+
+uint32_t model_add_interruption(struct model *m)
+{
+	uint32_t i = ARRAY_ADD(m, interruptions);
+
+	if (i != MODEL_NONE) {
+		struct model_interruption *x = &m->interruptions.items[i];
+
+		x->process = x->handler = x->thread = x->stack = MODEL_NONE;
+	}
 	return i;
 }
 
@@ -355,6 +368,13 @@ static const char *check_calls(const struct model *m)
 
 		if (h->process >= m->processes.count || !is_index(h->stack, m->stacks.count))
 			return "a handler's index is out of range";
+	}
+	for (uint32_t i = 0; i < m->interruptions.count; i++) {
+		const struct model_interruption *x = &m->interruptions.items[i];
+
+		if (x->process >= m->processes.count || x->handler >= m->handlers.count ||
+		    !is_index(x->thread, m->threads.count) || !is_index(x->stack, m->stacks.count))
+			return "an interruption's index is out of range";
 	}
 	for (uint32_t i = 0; i < m->signals.count; i++)
 		if (m->signals.items[i].process >= m->processes.count)

@@ -49,6 +49,7 @@ struct model_process {
 	const char *cmdline; /* arguments joined by blanks, "" unknown */
 	const char *segment_path; /* NULL without */
 	uint64_t ended_ns;
+	uint64_t last_ns; /* the latest time in its record */
 	uint64_t deliveries;
 };
 
@@ -159,6 +160,7 @@ struct model_handler {
 	uint32_t flags;        /* sa_flags */
 	uint64_t mask;
 	bool is_current;
+	bool was_reset;        /* SIG_DFL stands in its place since a delivery: SA_RESETHAND */
 	uint32_t installs;
 	uint32_t stack;        /* where installed first */
 	uint64_t deliveries, by_user, by_timer, by_kernel;
@@ -167,6 +169,23 @@ struct model_handler {
 	uint64_t total_ns, max_ns, first_ns, last_ns;
 	uint64_t errno_clobbered;
 	int errno_before, errno_after;
+};
+
+/*
+ * A system call that a handler came into, or came just before, and that was made (once more) when
+ * the handler had returned: evidence for analysis.
+ */
+struct model_interruption {
+	uint32_t process;
+	uint32_t handler;  /* into handlers */
+	uint32_t thread;   /* of the last one, MODEL_NONE unknown */
+	long syscall;
+	uint64_t args[2];  /* of the last one */
+	uint64_t count;
+	uint64_t acted;    /* of these: the handler called something that may have done the work,
+			    * or woken who does it */
+	uint64_t first_ns, last_ns; /* when the handler returned */
+	uint32_t stack;    /* of the first one */
 };
 
 /* What the kernel tells of a living process's signals; one for each process that is looked at. */
@@ -285,6 +304,7 @@ struct model {
 	MODEL_ARRAY(struct model_stack) stacks;
 	MODEL_ARRAY(struct model_frame) frames;
 	MODEL_ARRAY(struct model_handler) handlers;
+	MODEL_ARRAY(struct model_interruption) interruptions;
 	MODEL_ARRAY(struct model_signals) signals;
 	MODEL_ARRAY(struct model_call) calls;
 	MODEL_ARRAY(struct model_finding) findings;
@@ -319,6 +339,7 @@ uint32_t model_add_lock(struct model *m);
 uint32_t model_add_stack(struct model *m);
 uint32_t model_add_frame(struct model *m);
 uint32_t model_add_handler(struct model *m);
+uint32_t model_add_interruption(struct model *m);
 uint32_t model_add_signals(struct model *m);
 uint32_t model_add_call(struct model *m);
 uint32_t model_add_finding(struct model *m);

@@ -33,8 +33,13 @@ static void saw_time(struct importer *im, uint64_t ns)
 {
 	const struct seg_header *h = segment_header(im->s);
 
-	if (ns <= im->g->last_ns ||
-	    (ns > h->created_mono_ns && ns - h->created_mono_ns > LIFE_MAX_NS))
+	struct model_process *p = &im->m->processes.items[im->process];
+
+	if (ns > h->created_mono_ns && ns - h->created_mono_ns > LIFE_MAX_NS)
+		return;
+	if (ns > p->last_ns)
+		p->last_ns = ns;
+	if (ns <= im->g->last_ns)
 		return;
 	im->g->last_ns = ns;
 	im->g->last_real_ns = h->created_real_ns + (ns - h->created_mono_ns);
@@ -198,6 +203,7 @@ static void import_handler(struct importer *im, uint32_t index, const void *reco
 		.flags = r->flags,
 		.mask = r->mask,
 		.is_current = r->current,
+		.was_reset = r->was_reset,
 		.installs = r->installs,
 		.stack = stack,
 		.deliveries = r->deliveries,
@@ -250,6 +256,35 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 	c->last_ns = r->last_ns;
 	c->stack = stack;
 	im->map[SEG_FINDINGS][index - 1] = i;
+	saw_time(im, r->last_ns);
+}
+
+static void import_interruption(struct importer *im, uint32_t index, const void *record)
+{
+	const struct seg_interruption *r = record;
+	uint32_t handler = mapped(im, SEG_HANDLERS, r->handler);
+
+	(void)index;
+	if (handler == MODEL_NONE || r->syscall < 0) {
+		im->damaged++;
+		return;
+	}
+	uint32_t stack = import_stack(im, r->stack), i = model_add_interruption(im->m);
+
+	if (i == MODEL_NONE)
+		return;
+	im->m->interruptions.items[i] = (struct model_interruption){
+		.process = im->process,
+		.handler = handler,
+		.thread = mapped(im, SEG_THREADS, r->thread),
+		.syscall = r->syscall,
+		.args = {r->args[0], r->args[1]},
+		.count = r->count,
+		.acted = r->acted < r->count ? r->acted : r->count,
+		.first_ns = r->first_ns,
+		.last_ns = r->last_ns,
+		.stack = stack,
+	};
 	saw_time(im, r->last_ns);
 }
 
@@ -376,6 +411,7 @@ static void import_records(struct importer *im)
 	import_table(im, SEG_LOCKS, import_lock);
 	import_table(im, SEG_HANDLERS, import_handler);
 	import_table(im, SEG_FINDINGS, import_finding);
+	import_table(im, SEG_INTERRUPTIONS, import_interruption);
 	import_table(im, SEG_THREADS, link_call);
 	import_table(im, SEG_EVENTS, import_event_time);
 	if (im->g->options->want_events)

@@ -19,6 +19,7 @@ static const char *const table_names[SEG_TABLE_IDS] = {
 	[SEG_HANDLERS] = "handlers", [SEG_FINDINGS] = "findings",    [SEG_STACKS] = "stacks",
 	[SEG_PCS] = "stack frames",  [SEG_MODULES] = "modules",      [SEG_EVENTS] = "events",
 	[SEG_STRINGS] = "names",     [SEG_SLICES] = "copied stacks", [SEG_EDGES] = "lock orders",
+	[SEG_INTERRUPTIONS] = "interrupted calls",
 };
 
 static const struct {

@@ -124,6 +124,23 @@ static void remap(struct reducer *r)
 	}
 }
 
+static void remap_interruptions(struct reducer *r)
+{
+	struct model *m = r->m;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < m->interruptions.count; i++) {
+		struct model_interruption x = m->interruptions.items[i];
+
+		x.process = at(r->processes, x.process);
+		x.handler = at(r->handlers, x.handler);
+		x.thread = at(r->threads, x.thread);
+		if (x.process != MODEL_NONE)
+			m->interruptions.items[kept++] = x;
+	}
+	m->interruptions.count = kept;
+}
+
 static void remap_events(struct reducer *r)
 {
 	struct model *m = r->m;
@@ -169,6 +186,7 @@ int select_reduce(struct gather *g, bool *is_kept)
 		compact_processes(&r);
 		compact_rest(&r);
 		remap(&r);
+		remap_interruptions(&r);
 		remap_events(&r);
 	}
 	free(r.is_related);

@@ -34,6 +34,8 @@ static void find_interests(const struct model *m, uint8_t *interests)
 	for (uint32_t i = 0; i < m->threads.count; i++)
 		if (m->threads.items[i].call != MODEL_NONE)
 			raise_interest(interests, m->threads.items[i].process, INTEREST_CALL);
+	for (uint32_t i = 0; i < m->interruptions.count; i++)
+		raise_interest(interests, m->interruptions.items[i].process, INTEREST_CALL);
 	for (uint32_t i = 0; i < m->locks.count; i++) {
 		const struct model_lock *l = &m->locks.items[i];
 

@@ -1,0 +1,58 @@
+"""Signals that a program does not notice: swallowed by SA_RESTART, or whose handler is gone."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import tap, views  # noqa: E402
+
+
+def only_finding(view, kind):
+    (found,) = views.findings(view)
+    assert found["kind"] == kind, found
+    return found
+
+
+@tap.test("SA_RESTART repeats accept(): the handler's flag is not seen")
+def _(case):
+    victim = case.victim("restarted-accept")
+    service = int(victim.word("service"))
+    found = only_finding(case.json("report"), "restarted-wait")
+    assert found["severity"] == "warning" and found["pids"] == [service], found
+    assert found["count"] == 1, found
+    assert "on_hup() of SIGHUP" in found["headline"], found
+    assert "accept() on descriptor" in found["headline"], found
+    assert "after the last one the thread sits in accept()" in found["evidence"], found
+    frames = [f["function"] for f in found["stacks"][0]["frames"]]
+    assert "accept" in frames[0] and "swallow_main" in frames, frames
+    assert victim.finish() == 0
+    dead = only_finding(case.json("report", "--offline"), "restarted-wait")
+    assert "sits in" not in dead["evidence"], dead
+
+
+def add_innocent(name):
+    @tap.test(f"{name}: nothing is found")
+    def _(case):
+        victim = case.victim(name)
+        for view in case.json("report"), case.json("report", "--offline"):
+            assert not view["findings"], view["findings"]
+        assert view["processes"], "nothing was recorded"
+        assert victim.finish() == 0
+
+
+for _name in ("restarted-pipe", "interrupted-accept", "reset-again"):
+    add_innocent(_name)
+
+
+@tap.test("SA_RESETHAND: the second SIGHUP would kill")
+def _(case):
+    victim = case.victim("reset-hup")
+    found = only_finding(case.json("report"), "reset-handler")
+    assert found["severity"] == "warning", found
+    assert found["headline"].startswith("the next SIGHUP will end "), found
+    assert "on_hup()" in found["headline"], found
+    victim.finish()
+    only_finding(case.json("report"), "reset-handler")
+
+
+if __name__ == "__main__":
+    tap.main()
