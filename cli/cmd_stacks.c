@@ -35,7 +35,7 @@ const struct command command_stacks = {
 	.name = "stacks",
 	.args = "PID...",
 	.summary = "Backtraces of all threads, with the smallest possible stop",
-	.options = (const enum option_id[]){OPTION_FORMAT, OPTION_MAX_FRAMES, OPTION_NO_STOP,
-					    OPTION_SYSROOT, OPTION_END},
+	.options = (const enum option_id[]){OPTION_ALL, OPTION_FORMAT, OPTION_MAX_FRAMES,
+					    OPTION_NO_STOP, OPTION_SYSROOT, OPTION_END},
 	.run = run,
 };

@@ -12,6 +12,8 @@ cli_libcli_a_SOURCES = \
 	cli/cmd_signals.c \
 	cli/cmd_stacks.c \
 	cli/command.h \
+	cli/doing.c \
+	cli/doing.h \
 	cli/json.c \
 	cli/json.h \
 	cli/json_locks.c \
@@ -29,6 +31,7 @@ cli_libcli_a_SOURCES = \
 	cli/render_text.h \
 	cli/render_text_pending.c \
 	cli/render_text_report.c \
+	cli/render_text_stacks.c \
 	cli/render_text_signals.c \
 	cli/shim.c \
 	cli/shim.h \
@@ -37,7 +40,8 @@ cli_libcli_a_SOURCES = \
 	cli/text.c \
 	cli/text.h \
 	cli/view.c \
-	cli/view.h
+	cli/view.h \
+	cli/view_threads.c
 cli_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 cli_libcli_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 

@@ -40,7 +40,9 @@ static struct json_object *backtraces_array(struct view *v)
 		json_add_text(o, "name",
 			      b.thread == MODEL_NONE ? NULL
 						     : v->model->threads.items[b.thread].name);
+		json_add_text(o, "doing", b.doing);
 		json_add(o, "frames", json_frames(v, b.stack));
+		json_add_number(o, "frames_left_out", v->model->stacks.items[b.stack].left_out);
 		json_add_time(o, "seen_ns", v->model, v->model->stacks.items[b.stack].seen_ns);
 		json_add_text(o, "incomplete", v->model->stacks.items[b.stack].stopped);
 		json_add_number(o, "stood_ns", v->model->stacks.items[b.stack].stood_ns);

@@ -32,7 +32,7 @@ void text_process(const struct view *v, uint32_t process)
 	fprintf(v->out, " (pid %d)", p->pid);
 }
 
-static void put_path(const struct view *v, uint32_t resource)
+void text_path(const struct view *v, uint32_t resource)
 {
 	const struct model_resource *r = &v->model->resources.items[resource];
 	uint64_t dev = r->kernel_dev ? r->kernel_dev : r->dev;
@@ -59,53 +59,6 @@ void text_site(const struct view *v, const struct model_frame *frame)
 		fputs(" from ", v->out);
 		text_put(v->out, frame->module);
 	}
-}
-
-static void put_frame(const struct view *v, const struct model_frame *f)
-{
-	if (f->kind == FRAME_SIGNAL) {
-		fputs("<signal handler called>\n", v->out);
-		return;
-	}
-	if (f->kind == FRAME_CALL && f->pc) /* 0: the function was recorded by its name */
-		fprintf(v->out, "0x%016" PRIx64 " in ", f->pc);
-	text_put(v->out, f->function ? f->function : "??");
-	fputs(" (", v->out);
-	if (f->arguments)
-		text_put_value(v->out, f->arguments);
-	fputc(')', v->out);
-	if (f->file) {
-		fputs(" at ", v->out);
-		text_put(v->out, f->file);
-		fprintf(v->out, ":%d", f->line);
-	} else if (f->module) {
-		fputs(" from ", v->out);
-		text_put(v->out, f->module);
-	}
-	fputc('\n', v->out);
-}
-
-void text_frames(struct view *v, uint32_t stack, unsigned indent)
-{
-	const struct model_stack *s;
-	char buffer[TEXT_SIZE];
-
-	if (stack == MODEL_NONE)
-		return;
-	view_resolve(v, stack);
-	s = &v->model->stacks.items[stack];
-	for (uint32_t i = 0; i < s->frame_count; i++) {
-		fprintf(v->out, "%*s#%u ", indent, "", i);
-		put_frame(v, &v->model->frames.items[s->first_frame + i]);
-	}
-	if (s->stopped) {
-		fprintf(v->out, "%*s", indent, "");
-		text_put(v->out, s->stopped);
-		fputc('\n', v->out);
-	}
-	if (s->seen_ns)
-		fprintf(v->out, "%*s(where it was when it was looked at, %s)\n", indent, "",
-			text_clock(buffer, text_real_ns(v->model, s->seen_ns)));
 }
 
 /* --- the graph ----------------------------------------------------------------------------- */
@@ -252,7 +205,7 @@ static void put_node(struct view *v, const struct graph_node *node)
 		fprintf(v->out, " holding %s lock for ", mode_name(l->mode));
 	else
 		fprintf(v->out, " ++WAITING++ for %s lock on ", mode_name(l->mode));
-	put_path(v, l->resource);
+	text_path(v, l->resource);
 	fputc('\n', v->out);
 	put_what(v, l, indent + 4);
 	put_lease(v, l, indent + 4);
@@ -315,6 +268,15 @@ static void put_headlines(const struct view *v, uint32_t first, uint32_t end)
 	}
 }
 
+void text_headlines(const struct view *v)
+{
+	const struct model *m = v->model;
+
+	for (uint32_t i = 0; i < m->findings.count; i++)
+		if (view_is_deadlock(&m->findings.items[i]))
+			put_headline(v, &m->findings.items[i]);
+}
+
 void text_graph(struct view *v, uint32_t uncontended_max)
 {
 	uint32_t uncontended = 0;
@@ -338,42 +300,7 @@ void text_graph(struct view *v, uint32_t uncontended_max)
 		fputs("No file locks are held or waited for.\n", v->out);
 }
 
-/* --- backtraces and notes ------------------------------------------------------------------ */
-
-static void put_backtrace_title(const struct view *v, const struct view_backtrace *b)
-{
-	const struct model *m = v->model;
-	pid_t pid = m->processes.items[b->process].pid;
-	pid_t tid = b->thread == MODEL_NONE ? pid : m->threads.items[b->thread].tid;
-
-	if (b->kind == BACKTRACE_TAKEN) {
-		fputs("Lock for ", v->out);
-		put_path(v, m->locks.items[b->lock].resource);
-		fprintf(v->out, " taken by process %d", pid);
-	} else {
-		fprintf(v->out, "Backtrace of process %d", pid);
-	}
-	if (tid != pid)
-		fprintf(v->out, ", thread %d", tid);
-	fputs(":\n", v->out);
-}
-
-void text_backtraces(struct view *v)
-{
-	for (uint32_t i = 0; i < v->backtrace_count; i++) {
-		fputc('\n', v->out);
-		put_backtrace_title(v, &v->backtraces[i]);
-		text_frames(v, v->backtraces[i].stack, 1);
-	}
-	if (v->threads_left_out)
-		fprintf(v->out,
-			"\nand %u more threads of the core (--all shows their backtraces)\n",
-			v->threads_left_out);
-	if (v->backtraces_left_out)
-		fprintf(v->out,
-			"\nand %u more holders that block others (--all shows their backtraces)\n",
-			v->backtraces_left_out);
-}
+/* --- the end ------------------------------------------------------------------------------- */
 
 void text_notes(struct view *v)
 {
@@ -391,7 +318,7 @@ void text_notes(struct view *v)
 }
 
 /* What the graph itself does not show, but the exit status counts. */
-static void put_other_findings(const struct view *v)
+void text_other_findings(const struct view *v)
 {
 	const struct model *m = v->model;
 	struct view_tally t = view_tally(m);
@@ -411,15 +338,7 @@ static void render_graph(struct view *v)
 {
 	text_graph(v, UINT32_MAX);
 	text_backtraces(v);
-	put_other_findings(v);
-	text_notes(v);
-}
-
-static void render_stacks(struct view *v)
-{
-	put_headlines(v, 0, v->graph.count);
-	text_backtraces(v);
-	put_other_findings(v);
+	text_other_findings(v);
 	text_notes(v);
 }
 
@@ -427,6 +346,6 @@ const struct renderer render_text = {
 	.name = "text",
 	.graph = render_graph,
 	.report = text_report,
-	.stacks = render_stacks,
+	.stacks = text_stacks,
 	.signals = text_signals,
 };

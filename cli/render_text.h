@@ -10,6 +10,8 @@
 void text_process(const struct view *v, uint32_t process);
 /* "index_lock at index.c:31", "fcntl_lock from /lib/libx.so", "0x... from ..." */
 void text_site(const struct view *v, const struct model_frame *frame);
+/* The file's name, or its number. */
+void text_path(const struct view *v, uint32_t resource);
 /* The frames, one a line, each behind `indent` blanks. */
 void text_frames(struct view *v, uint32_t stack, unsigned indent);
 
@@ -18,10 +20,17 @@ void text_frames(struct view *v, uint32_t stack, unsigned indent);
 void text_graph(struct view *v, uint32_t uncontended_max);
 void text_backtraces(struct view *v);
 void text_notes(struct view *v);
+/* All deadlocks, a line each. */
+void text_headlines(const struct view *v);
+/* What the graph itself does not show, but the exit status counts. */
+void text_other_findings(const struct view *v);
 
 /* The parts of the report. */
 void text_report(struct view *v);
 void text_findings(struct view *v);
+
+/* The backtraces of all threads, process by process. */
+void text_stacks(struct view *v);
 
 /* The handlers of signals, and what the kernel tells of signals. */
 void text_signals(struct view *v);

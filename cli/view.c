@@ -23,6 +23,8 @@ int view_init(struct view *v)
 void view_done(struct view *v)
 {
 	graph_done(&v->graph);
+	for (uint32_t i = 0; i < v->backtrace_count; i++)
+		free(v->backtraces[i].doing);
 	free(v->backtraces);
 	free(v->is_blocker);
 	v->backtraces = NULL;
@@ -109,7 +111,7 @@ bool view_process_has_ended(const struct model *m, uint32_t process)
 
 /* --- backtraces --------------------------------------------------------------------------- */
 
-static int add_backtrace(struct view *v, struct view_backtrace b)
+int view_add_backtrace(struct view *v, struct view_backtrace b)
 {
 	struct view_backtrace *bigger =
 		reallocarray(v->backtraces, v->backtrace_count + 1, sizeof(*bigger));
@@ -117,6 +119,7 @@ static int add_backtrace(struct view *v, struct view_backtrace b)
 	if (!bigger)
 		return -ENOMEM;
 	v->backtraces = bigger;
+	b.like = MODEL_NONE;
 	v->backtraces[v->backtrace_count++] = b;
 	return 0;
 }
@@ -136,7 +139,8 @@ static bool has_backtrace(const struct view *v, uint32_t process)
 static int add_thread(struct view *v, uint32_t thread)
 {
 	const struct model_thread *t = &v->model->threads.items[thread];
-	struct view_backtrace b = {BACKTRACE_NOW, t->process, thread, MODEL_NONE, MODEL_NONE};
+	struct view_backtrace b = {BACKTRACE_NOW, t->process, thread, MODEL_NONE,
+				   MODEL_NONE,    NULL,       0,      0};
 	uint32_t call = t->call;
 
 	if (t->stack != MODEL_NONE)
@@ -145,7 +149,7 @@ static int add_thread(struct view *v, uint32_t thread)
 		b.stack = collector_thread_stack(v->collector, thread);
 	if (!view_resolve(v, b.stack))
 		b.stack = call == MODEL_NONE ? MODEL_NONE : v->model->calls.items[call].stack;
-	return view_resolve(v, b.stack) ? add_backtrace(v, b) : 0;
+	return view_resolve(v, b.stack) ? view_add_backtrace(v, b) : 0;
 }
 
 /* Does the function that took the lock still run in one of the process's stacks shown? */
@@ -170,7 +174,8 @@ static bool is_still_there(struct view *v, uint32_t process, const char *functio
 static int add_taken(struct view *v, uint32_t lock)
 {
 	const struct model_lock *l = &v->model->locks.items[lock];
-	struct view_backtrace b = {BACKTRACE_TAKEN, l->process, l->thread, lock, l->stack};
+	struct view_backtrace b = {BACKTRACE_TAKEN, l->process, l->thread, lock,
+				   l->stack,        NULL,       0,         0};
 	const struct model_frame *site;
 
 	if (!view_resolve(v, l->stack))
@@ -178,7 +183,7 @@ static int add_taken(struct view *v, uint32_t lock)
 	site = view_site(v, l->stack);
 	if (site && site->function && is_still_there(v, l->process, site->function))
 		return 0;
-	return add_backtrace(v, b);
+	return view_add_backtrace(v, b);
 }
 
 static bool is_thread_wanted(const struct view *v, uint32_t thread, uint32_t lock)
@@ -274,26 +279,5 @@ int view_choose_backtraces(struct view *v)
 	for (uint32_t i = 0; !error && i < v->model->findings.count; i++)
 		if (view_is_deadlock(&v->model->findings.items[i]))
 			error = add_deadlocked(v, &v->model->findings.items[i]);
-	return error;
-}
-
-/* Copied first, all of them, then named: what they show is of nearly one moment. */
-int view_choose_threads(struct view *v)
-{
-	const struct model *m = v->model;
-	int error = 0;
-
-	for (uint32_t i = 0; !error && i < m->threads.count; i++) {
-		struct view_backtrace b = {BACKTRACE_NOW, m->threads.items[i].process, i,
-					   MODEL_NONE, MODEL_NONE};
-		const struct model_process *p = &m->processes.items[b.process];
-
-		if (!p->is_target || p->state != PROCESS_LIVE)
-			continue;
-		b.stack = collector_copy_thread(v->collector, i);
-		error = b.stack == MODEL_NONE ? -ENOMEM : add_backtrace(v, b);
-	}
-	for (uint32_t i = 0; i < v->backtrace_count; i++)
-		view_resolve(v, v->backtraces[i].stack);
 	return error;
 }

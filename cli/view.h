@@ -23,6 +23,10 @@ struct view_backtrace {
 	uint32_t thread; /* MODEL_NONE unknown */
 	uint32_t lock;   /* BACKTRACE_TAKEN */
 	uint32_t stack;
+	char *doing;    /* of doing.h, NULL not asked; owned by the view */
+	uint32_t like;  /* the one before it that it is like, if that stands for it; else MODEL_NONE
+			 */
+	uint32_t alike; /* how many others it stands for */
 };
 
 struct view {
@@ -53,8 +57,13 @@ struct view {
 int view_init(struct view *v);
 /* Chooses the backtraces. Where a collector is given it reads live stacks. 0 or -ENOMEM. */
 int view_choose_backtraces(struct view *v);
-/* Those of all threads of the chosen processes, whether they could be had or not. 0 or -ENOMEM. */
+/*
+ * Those of all threads of the chosen processes, whether they could be had or not; of threads that
+ * are alike one stands for all, unless everything is asked for. 0 or -ENOMEM.
+ */
 int view_choose_threads(struct view *v);
+/* One more; the view takes b.doing. 0 or -ENOMEM. */
+int view_add_backtrace(struct view *v, struct view_backtrace b);
 void view_done(struct view *v);
 
 /* Unwinds and names a stack if that was not done yet. False if it has no frames. */

@@ -131,6 +131,8 @@ collector_libcollector_a_SOURCES = \
 	collector/arch/arch.h \
 	collector/arch/blocking_call.c \
 	collector/arch/blocking_call.h \
+	collector/arch/syscall_name.c \
+	collector/arch/syscall_name.h \
 	collector/unwind/module.c \
 	collector/unwind/module.h \
 	collector/unwind/module_image.c \
@@ -148,3 +150,12 @@ if ARCH_AARCH64
 collector_libcollector_a_SOURCES += collector/arch/arch-aarch64.c
 endif
 collector_libcollector_a_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(UNPACK_CFLAGS)
+
+# The names of this processor's system calls, as libc's headers have them.
+BUILT_SOURCES += collector/arch/syscall_names.inc
+CLEANFILES += collector/arch/syscall_names.inc collector/arch/syscall_names.inc.tmp
+collector/arch/syscall_names.inc:
+	$(AM_V_GEN)$(MKDIR_P) collector/arch; \
+	echo '#include <sys/syscall.h>' | $(CC) $(CPPFLAGS) -E -dM - | LC_ALL=C sort | \
+		sed -n 's/^#define SYS_\([a-z0-9_]*\) .*/{SYS_\1, "\1"},/p' >$@.tmp && \
+	test -s $@.tmp && mv $@.tmp $@

@@ -55,8 +55,8 @@ bool arch_read_regset(const void *set, size_t size, struct arch_stopped *stopped
 	return true;
 }
 
-/* Here the kernel has prepared the repetition before the stop: the pc is on the `svc #0` again, x8 has
- * the number. One that ended with EINTR cannot be told from one that ended so before. */
+/* Here the kernel has prepared the repetition before the stop: the pc is on the `svc #0` again, x8
+ * has the number. One that ended with EINTR cannot be told from one that ended so before. */
 void arch_find_interrupted(struct arch_stopped *stopped, uint32_t code)
 {
 	stopped->has_ended = false;

@@ -57,7 +57,9 @@ struct model_thread {
 	uint32_t process;
 	pid_t tid;
 	const char *name;     /* that the kernel has for it, NULL not asked */
-	pid_t tracer;         /* who traces it (ptrace), 0 nobody or not asked */
+	const char *tracer;   /* who traces it (ptrace), "gdb (pid 12)"; NULL nobody or not asked */
+	const char *wchan;    /* task_state D: the kernel's function that it sleeps in, NULL unknown */
+	const char *waits_on; /* what the descriptor of its system call leads to, NULL none or unknown */
 	char task_state;      /* of /proc/PID/stat ('S', 'R', 'D', ...), 0 unknown */
 	long syscall;         /* number it is blocked in, -1 none or unknown */
 	uint64_t syscall_args[6];
@@ -143,6 +145,8 @@ struct model_stack {
 	bool is_resolved;
 	uint32_t first_frame;  /* into model.frames */
 	uint32_t frame_count;
+	uint32_t left_out;     /* frames that collect_options.max_frames cut off */
+	bool has_more;         /* left_out is a lower bound: nobody counted on */
 	const char *stopped;   /* "Backtrace stopped: ..." reason, NULL if it reached its end */
 	uint64_t seen_ns;      /* a sampled thread was seen there; 0: the stack's moment is plain */
 	uint64_t stood_ns;     /* STACK_THREAD: for how long the thread was stopped for it, 0 not at all */

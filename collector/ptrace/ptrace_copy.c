@@ -120,7 +120,8 @@ static void hurry(void)
 		setpriority(PRIO_PROCESS, gettid(), -20);
 }
 
-/* Ends without PTRACE_DETACH where the thread is not in a stop: that needs one, our end does not. */
+/* Ends without PTRACE_DETACH where the thread is not in a stop: that needs one, our end does not.
+ */
 static void *trace(void *arg)
 {
 	struct tracer *t = arg;

@@ -7,9 +7,9 @@
  * is the moment between that look and the interrupt, a microsecond: a thread that blocks just then
  * asks again, as it does after SIGSTOP and SIGCONT.
  *
- * Nobody stays stopped. The tracer is a thread of its own: with its end, however it ends, the kernel
- * lets go of what it traces (no PTRACE_O_EXITKILL), and a process that had been stopped by SIGSTOP
- * goes on being stopped.
+ * Nobody stays stopped. The tracer is a thread of its own: with its end, however it ends, the
+ * kernel lets go of what it traces (no PTRACE_O_EXITKILL), and a process that had been stopped by
+ * SIGSTOP goes on being stopped.
  */
 #ifndef LOCKJAM_PTRACE_COPY_H
 #define LOCKJAM_PTRACE_COPY_H
@@ -27,17 +27,18 @@ struct ptrace_copy {
 	size_t length;     /* as much as is mapped, at most `room` */
 	long interrupted;  /* the system call that the stop interrupted, -1 none */
 	bool has_ended;    /* ... and that ends with EINTR now, else it is asked again */
-	uint64_t stood_ns; /* from the interrupt until it was let go, as seen from here; 0: it never was */
+	uint64_t stood_ns; /* from the interrupt until it was let go, as seen from here; 0: it never
+			      was */
 };
 
 /*
  * 0, or what kept it from being copied:
- * -EAGAIN     it does not run (any more), and was not stopped; or (interrupted >= 0) it had just asked
- *             for a file lock: it was let go at once, to look at without stopping it
- * -EPERM      it may not be traced, or somebody else does; -ESRCH it is gone
- * -ETIMEDOUT  it did not come to a stop in a tenth of a second, and was let go
- * -ENOEXEC    its registers are those of another architecture (32 bit)
- * or another negative errno. Of the thread nothing is traced afterwards. For recorded trees -ENOTSUP.
+ * -EAGAIN     it does not run (any more), and was not stopped; or (interrupted >= 0) it had just
+ * asked for a file lock: it was let go at once, to look at without stopping it -EPERM      it may
+ * not be traced, or somebody else does; -ESRCH it is gone -ETIMEDOUT  it did not come to a stop in
+ * a tenth of a second, and was let go -ENOEXEC    its registers are those of another architecture
+ * (32 bit) or another negative errno. Of the thread nothing is traced afterwards. For recorded
+ * trees -ENOTSUP.
  */
 int ptrace_copy_thread(const struct proc *proc, pid_t pid, pid_t tid, struct ptrace_copy *copy);
 

@@ -105,6 +105,32 @@ static bool is_hidden(const struct gather *g, pid_t pid)
 	return count == -EACCES || count == -EPERM;
 }
 
+/* Why a process that /proc shows cannot be looked into, ever. Else 0. */
+static int refuse(const struct gather *g, pid_t pid, struct collect_error *error)
+{
+	struct proc_stat st;
+	char object[32], cause[128], text[4096];
+
+	if (proc_read_stat(g->proc, pid, &st))
+		return 0;
+	snprintf(object, sizeof(object), "%d", pid);
+	if ((st.state == 'Z' || st.state == 'X') && st.threads <= 1) {
+		snprintf(cause, sizeof(cause),
+			 "the process has ended; it is a zombie until its parent %d asks for its "
+			 "status",
+			 st.ppid);
+		return collect_fail(error, -ENOENT, object, cause, "");
+	}
+	/* No memory of its own. */
+	if (g->options->want_threads && st.state != 'Z' &&
+	    proc_read_some(g->proc, text, sizeof(text), "%d/status", pid) > 0 &&
+	    strstr(text, "\nThreads:") && !strstr(text, "\nVmSize:"))
+		return collect_fail(error, -EINVAL, object,
+				    "a kernel thread, which runs no program",
+				    "/proc/PID/stack has where it is");
+	return 0;
+}
+
 static int mark_target(struct gather *g, const struct collect_target *t, bool *is_kept,
 		       struct collect_error *error)
 {
@@ -124,6 +150,9 @@ static int mark_target(struct gather *g, const struct collect_target *t, bool *i
 				   t->name);
 		return 0;
 	}
+	if (t->pid > 0 && !gather_is_saved(g) && !g->options->is_lenient &&
+	    refuse(g, t->pid, error))
+		return -ENOENT;
 	bool is_there = mark_processes(g, t) || (!gather_is_saved(g) && add_processes(g, t));
 
 	if (g->options->is_lenient)
@@ -139,6 +168,36 @@ static int mark_target(struct gather *g, const struct collect_target *t, bool *i
 	return 0;
 }
 
+/*
+ * Where threads are wanted, the targets that can be looked at are not kept from it by the others:
+ * those are noted. An error if there is no target left.
+ */
+static int mark_targets(struct gather *g, bool *is_kept, struct collect_error *error)
+{
+	const struct collect_options *o = g->options;
+	uint32_t missed = 0;
+	int first = 0;
+
+	for (uint32_t i = 0; i < o->target_count; i++) {
+		struct collect_error one;
+		int r = mark_target(g, &o->targets[i], is_kept, &one);
+
+		if (!r)
+			continue;
+		if (!missed++) {
+			*error = one;
+			first = r;
+		}
+		if (!o->want_threads || r == -ENOMEM)
+			return r;
+		model_note(g->m, "%s: %s", one.object, one.cause);
+	}
+	if (missed > 1 && missed == o->target_count)
+		snprintf(error->advice, sizeof(error->advice),
+			 "and so on: none of the %u can be read", missed);
+	return missed == o->target_count ? first : 0;
+}
+
 int select_targets(struct gather *g, struct collect_error *error)
 {
 	const struct collect_options *o = g->options;
@@ -152,8 +211,7 @@ int select_targets(struct gather *g, struct collect_error *error)
 
 	if (!is_kept)
 		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
-	for (uint32_t i = 0; !r && i < o->target_count; i++)
-		r = mark_target(g, &o->targets[i], is_kept, error);
+	r = mark_targets(g, is_kept, error);
 	if (!r && select_reduce(g, is_kept))
 		r = collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
 	free(is_kept);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/arch/syscall_name.h"
 #include "collector/source/source.h"
 
 #define PROCESSES_MAX 64        /* that only wait, or only hold */
@@ -62,20 +63,46 @@ static uint32_t thread_of(struct model *m, uint32_t process, pid_t tid)
 	return i;
 }
 
+static const char *name_tracer(struct gather *g, pid_t tracer)
+{
+	char comm[64];
+
+	if (proc_read_some(g->proc, comm, sizeof(comm), "%d/comm", tracer) <= 0)
+		return model_stringf(g->m, "pid %d", tracer);
+	return model_stringf(g->m, "%.*s (pid %d)", (int)strcspn(comm, "\n"), comm, tracer);
+}
+
 /* "Name:" and "TracerPid:" of its status. */
 static void read_status(struct gather *g, uint32_t thread, pid_t pid)
 {
+	static const char key[] = "\nTracerPid:";
 	struct model_thread *t = &g->m->threads.items[thread];
 	char text[4096], *line;
 
 	if (proc_read_some(g->proc, text, sizeof(text), "%d/task/%d/status", pid, t->tid) <= 0)
 		return;
-	if ((line = strstr(text, "\nTracerPid:")))
-		t->tracer = atoi(line + strlen("\nTracerPid:"));
+	line = strstr(text, key);
+	if (line && atoi(line + strlen(key)))
+		t->tracer = name_tracer(g, atoi(line + strlen(key)));
 	if (!strncmp(text, "Name:\t", 6)) {
 		text[strcspn(text, "\n")] = 0;
 		t->name = model_string(g->m, text + 6);
 	}
+}
+
+/* What a thread that sleeps is waiting for, as far as the kernel has a word for it. */
+static void read_wait(struct gather *g, uint32_t thread, pid_t pid)
+{
+	struct model_thread *t = &g->m->threads.items[thread];
+	char text[512];
+
+	if (t->task_state == 'D' &&
+	    proc_read_some(g->proc, text, sizeof(text), "%d/task/%d/wchan", pid, t->tid) > 0 &&
+	    strcmp(text, "0"))
+		t->wchan = model_string(g->m, text);
+	if (syscall_has_descriptor(t->syscall) &&
+	    !proc_readlink(g->proc, text, sizeof(text), "%d/fd/%d", pid, (int)t->syscall_args[0]))
+		t->waits_on = model_string(g->m, text);
 }
 
 static void read_thread(struct gather *g, uint32_t process, pid_t tid)
@@ -125,8 +152,10 @@ void tasks_read_targets(struct gather *g)
 	for (uint32_t i = 0; i < m->threads.count; i++) {
 		const struct model_process *p = &m->processes.items[m->threads.items[i].process];
 
-		if (p->is_target && p->state == PROCESS_LIVE)
-			read_status(g, i, p->pid);
+		if (!p->is_target || p->state != PROCESS_LIVE)
+			continue;
+		read_status(g, i, p->pid);
+		read_wait(g, i, p->pid);
 	}
 }
 

@@ -91,13 +91,18 @@ static bool add_named(struct stacks *s, uint32_t stack, const struct process_sta
 	return true;
 }
 
+static bool is_main(const char *function)
+{
+	return function && !strcmp(function, "main");
+}
+
 /* What libc does before main() is of no interest: a few frames at the outer end. */
 static bool is_rest_boring(const struct stacks *s, uint32_t rest)
 {
 	const struct model_frame *last =
 		s->m->frames.count ? &s->m->frames.items[s->m->frames.count - 1] : NULL;
 
-	return last && rest <= START_FRAMES && last->function && !strcmp(last->function, "main");
+	return last && rest <= START_FRAMES && is_main(last->function);
 }
 
 static const char *stopped_text(struct stacks *s, const struct process_stacks *ps,
@@ -139,13 +144,47 @@ void stack_name_pcs(struct stacks *s, uint32_t stack, const struct process_stack
 	}
 }
 
+/* How many frames there would be from frames->items[from] on, as add_named() makes them. */
+static uint32_t count_rest(struct stacks *s, const struct process_stacks *ps,
+			   const struct unwind_frames *frames, uint32_t from)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = from; i < frames->count; i++) {
+		const struct unwind_frame *raw = &frames->items[i];
+		uint64_t pc = raw->pc - (raw->is_exact ? 0 : 1);
+		struct module *module = modules_find(&ps->modules, pc);
+		const struct symbol *symbol = NULL;
+
+		if (module && module->is_shim)
+			continue;
+		if (module && !raw->is_signal)
+			symbol = stack_symbol(s, ps, module, pc);
+		count += symbol ? symbol->count : 1;
+		if (symbol && frames->count - i - 1 <= START_FRAMES &&
+		    is_main(symbol->parts[symbol->count - 1].function))
+			break;
+	}
+	return count;
+}
+
+/* frames->items[first..) were cut; `had`: the frames of the stack before the first of them. */
+static void tell_left_out(struct stacks *s, struct process_stacks *ps, uint32_t stack,
+			  const struct unwind_frames *frames, uint32_t first, uint32_t had)
+{
+	struct model_stack *st = &s->m->stacks.items[stack];
+
+	st->left_out = count_rest(s, ps, frames, first) - (st->frame_count - had);
+	st->has_more = frames->stopped != NULL;
+}
+
 int stack_unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_start *start,
 			  bool is_partial)
 {
 	struct process_stacks *ps = stack_process(s, s->m->stacks.items[stack].process);
 	struct unwinder *u = ps ? stack_unwinder(s, ps) : NULL;
 	struct unwind_frames frames;
-	int error = u ? unwind(u, start, s->max_frames, &frames) : -ENOMEM;
+	int error = u ? unwind(u, start, STACK_FRAMES_MAX, &frames) : -ENOMEM;
 
 	if (error)
 		return error;
@@ -159,8 +198,12 @@ int stack_unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_
 	uint64_t blocked = start->blocked;
 
 	for (uint32_t i = 0; i < frames.count; i++) {
-		if (!add_named(s, stack, ps, &frames.items[i], &arguments))
+		uint32_t had = s->m->stacks.items[stack].frame_count;
+
+		if (!add_named(s, stack, ps, &frames.items[i], &arguments)) {
+			tell_left_out(s, ps, stack, &frames, i, had);
 			break;
+		}
 		if (frames.items[i].is_signal)
 			tell_signal(s, signal_frame_signo(start, &frames.items[i], &blocked));
 		if (is_rest_boring(s, frames.count - i - 1))

@@ -8,10 +8,11 @@
 
 #include "collector/ptrace/ptrace_copy.h"
 
-#define LOOKS 2   /* at a blocked thread, that went on meanwhile */
-#define ROUNDS 10 /* of a thread that runs and blocks by turns */
-#define STOPPED_FIRST (64 * 1024)  /* copied while a thread stands: enough for nearly all stacks */
-#define STOPPED_MAX (1024 * 1024) /* of one that was found to be deeper, a third of a millisecond */
+#define LOOKS 2                   /* at a blocked thread, that went on meanwhile */
+#define ROUNDS 10                 /* of a thread that runs and blocks by turns */
+#define STOPPED_FIRST (64 * 1024) /* copied while a thread stands: enough for nearly all stacks */
+#define STOPPED_MAX (1024 * 1024) /* of one that was found to be deeper, a third of a millisecond  \
+				   */
 #define STOPPED_MORE (16 * 1024)
 #define COPY_MAX (256 * 1024)
 #define COPY_STEP (64 * 1024)
@@ -30,7 +31,8 @@ struct stack_live {
 	char *copy; /* of the stack, from `from` up */
 	uint64_t from;
 	size_t length;
-	uint64_t read_up_to; /* the highest address of the stack that was asked for beyond the copy */
+	uint64_t read_up_to; /* the highest address of the stack that was asked for beyond the copy
+			      */
 	bool was_stopped;
 	bool has_asked_again;    /* it was stopped just when it had asked for a file lock */
 	uint64_t stood_ns;       /* in all */
@@ -292,7 +294,8 @@ static bool has_not_run(const struct stack_live *live)
 {
 	struct moment now;
 
-	return !live->was_stopped && !take_moment(live, &now) && is_same_moment(&live->moment, &now);
+	return !live->was_stopped && !take_moment(live, &now) &&
+	       is_same_moment(&live->moment, &now);
 }
 
 bool stack_live_has_stayed(const struct stack_live *live)
@@ -307,10 +310,9 @@ bool stack_live_has_kept_data(const struct stack_live *live)
 
 void stack_live_moment(const struct stack_live *live, struct stack_live_moment *moment)
 {
-	*moment = (struct stack_live_moment){.syscall = live->moment.syscall,
-					     .stood_ns = live->stood_ns,
-					     .has_asked_again = live->has_asked_again,
-					     .ended = live->was_stopped && live->stop.has_ended
-							      ? live->stop.interrupted
-							      : -1};
+	*moment = (struct stack_live_moment){
+		.syscall = live->moment.syscall,
+		.stood_ns = live->stood_ns,
+		.has_asked_again = live->has_asked_again,
+		.ended = live->was_stopped && live->stop.has_ended ? live->stop.interrupted : -1};
 }

@@ -182,7 +182,14 @@ void stack_copy_thread(struct stacks *s, uint32_t stack, bool may_stop)
 					      .may_stop = may_stop};
 	struct stack_live *live;
 
-	if (stack_live_look(&subject, &live, &st->stopped)) {
+	const char *tracer = s->m->threads.items[st->thread].tracer;
+	int error = stack_live_look(&subject, &live, &st->stopped);
+
+	if (error) {
+		if (error == -EPERM && may_stop && tracer)
+			st->stopped = model_stringf(
+				s->m, "the thread is running, and traced by %s: nobody else can stop it",
+				tracer);
 		st->is_resolved = true;
 		return;
 	}

@@ -1,7 +1,7 @@
 /*
- * Scenario: a process holds a lock; N children ask for it, one after the other is in the queue. When
- * standard input ends, the lock is released, and each says when it is granted.
- * Expect: it is granted in the order in which it was asked for, unless somebody stops a waiter.
+ * Scenario: a process holds a lock; N children ask for it, one after the other is in the queue.
+ * When standard input ends, the lock is released, and each says when it is granted. Expect: it is
+ * granted in the order in which it was asked for, unless somebody stops a waiter.
  */
 #include "victim.h"
 

@@ -1,11 +1,10 @@
 /*
- * Scenario: a thread reads the clock for ever, below N frames on the stack. Its main thread waits for
- * the end of standard input.
- * Expect: `stall NS` for each time that it stood still because somebody stopped it; where it also had
- * to wait for a processor, `crowded NS`.
+ * Scenario: a thread reads the clock for ever, below N frames on the stack. Its main thread waits
+ * for the end of standard input. Expect: `stall NS` for each time that it stood still because
+ * somebody stopped it; where it also had to wait for a processor, `crowded NS`.
  *
- * It never gives up the processor by itself: a gap in which its count of voluntary switches has grown
- * is a stop, all others are interrupts and preemption.
+ * It never gives up the processor by itself: a gap in which its count of voluntary switches has
+ * grown is a stop, all others are interrupts and preemption.
  */
 #include "victim.h"
 
