@@ -73,6 +73,7 @@ collector_libcollector_a_SOURCES = \
 	collector/sample/sample_segment.h \
 	collector/sample/sample_stack.c \
 	collector/sample/sample_stack.h \
+	collector/sample/sample_thread.c \
 	collector/sample/sample_watch.c \
 	collector/sample/sample_watch.h \
 	collector/segment/segment_load.c \

@@ -143,7 +143,9 @@ struct seg_header {
 				  * one is at most SEG_SAMPLE_BEAT_NS later, unless the writer ended */
 	uint64_t sample_gap_ns;  /* the longest time between two looks */
 	uint32_t sample_late;    /* looks that came later than intended */
-	uint32_t sample_unseen;  /* looks at which this process could not be read */
+	uint32_t sample_unseen;  /* looks at which this process waited, and its threads could not be read */
+	uint32_t sample_unowned; /* the most locks in one look that nobody could be found for */
+	uint32_t sample_refused; /* processes for which no segment could be made */
 };
 #define SEG_HEADER_SIZE_1 2120 /* of version 1 */
 #define SEG_SAMPLE_BEAT_NS UINT64_C(1000000000)
@@ -151,7 +153,7 @@ static_assert(offsetof(struct seg_header, sample_interval_ns) == SEG_HEADER_SIZE
 static_assert(offsetof(struct seg_header, pid) == 40, "ABI");
 static_assert(offsetof(struct seg_header, tables) == 136, "ABI");
 static_assert(offsetof(struct seg_header, exe) == 520, "ABI");
-static_assert(sizeof(struct seg_header) == 2152, "ABI");
+static_assert(sizeof(struct seg_header) == 2160, "ABI");
 
 /* A thread, from its first recorded event on. A thread that ended is known by the kernel's word; in
  * sampled records all threads of a process that was looked into, those that ended with tid 0. */

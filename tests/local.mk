@@ -91,6 +91,7 @@ VICTIMS = \
 	tests/victims/restarted-accept \
 	tests/victims/restarted-pipe \
 	tests/victims/ring-mixed \
+	tests/victims/ring-posix \
 	tests/victims/running \
 	tests/victims/stall \
 	tests/victims/stopper \

@@ -108,6 +108,7 @@ struct model_lock {
 	uint32_t blocker;    /* waiter: the lock (a hold, or another waiter) it is queued behind */
 	bool is_carried, is_inherited;
 	bool is_sampled;     /* since_ns is when it was seen first, by looking now and then */
+	bool is_glimpse;     /* is_sampled, and seen at one look only */
 	bool is_delegation;  /* LOCK_LEASE: of a file server */
 	bool is_breaking;    /* a lease that has to be given up: somebody opens the file */
 	bool is_copy;        /* hold of an open file description that is shown for another process */
@@ -271,6 +272,8 @@ struct model_sampling {
 	uint64_t gap_ns;      /* the longest time without a look */
 	uint32_t late;        /* looks that came late */
 	uint32_t processes;   /* recorded so */
+	uint32_t unowned;     /* the most locks in one look that nobody could be found for */
+	uint32_t refused;     /* processes of which no record could be made */
 };
 
 struct model_event {

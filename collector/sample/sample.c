@@ -3,6 +3,7 @@
 #include "collector/sample/sample.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,6 @@ struct sampler {
 	uint64_t *start_times; /* of the targets that are pids, 0: gone, or no pid */
 
 	uint64_t tick_ns;      /* the last look began */
-	uint64_t seen_ns;      /* the last one after which the records were right */
 	uint64_t searched_ns;  /* the last search */
 	uint64_t rest_ns;      /* no processes are looked into before */
 	uint64_t beat_ns;      /* the records were told of seen_ns */
@@ -39,7 +39,8 @@ struct sampler {
 	bool is_over;
 	bool has_path;         /* a target that never ends */
 
-	char **told;           /* deadlocks: what was said, and is to be said */
+	bool has_told_refusal;
+	char **told;           /* what was said, and is to be said */
 	uint32_t told_count, news;
 };
 
@@ -117,15 +118,15 @@ static bool has_target(const struct sampler *s)
 	return false;
 }
 
-/* Those that are left. malloc'ed. */
-static struct collect_target *live_targets(const struct sampler *s, uint32_t *count)
+/* Those that are left; at first all, so that it is said when one is not there. malloc'ed. */
+static struct collect_target *live_targets(const struct sampler *s, bool is_first, uint32_t *count)
 {
 	struct collect_target *targets =
 		calloc(s->options.target_count + (size_t)1, sizeof(*targets));
 
 	*count = 0;
 	for (uint32_t i = 0; targets && i < s->options.target_count; i++)
-		if (s->options.targets[i].pid <= 0 || s->start_times[i])
+		if (is_first || s->options.targets[i].pid <= 0 || s->start_times[i])
 			targets[(*count)++] = s->options.targets[i];
 	return targets;
 }
@@ -140,11 +141,16 @@ static bool was_told(const struct sampler *s, const char *text)
 	return false;
 }
 
-static void add_news(struct sampler *s, const struct model_finding *f)
+static void __attribute__((format(printf, 2, 3))) add_news(struct sampler *s, const char *format, ...)
 {
+	va_list arguments;
 	char *text, **grown;
 
-	if (asprintf(&text, "%s: %s", finding_info(f->kind)->title, f->headline) < 0)
+	va_start(arguments, format);
+	int length = vasprintf(&text, format, arguments);
+
+	va_end(arguments);
+	if (length < 0)
 		return;
 	grown = was_told(s, text) ? NULL : reallocarray(s->told, s->told_count + 1, sizeof(*grown));
 	if (!grown) {
@@ -168,7 +174,15 @@ static void find_news(struct sampler *s, const struct model *m)
 {
 	for (uint32_t i = 0; i < m->findings.count; i++)
 		if (m->findings.items[i].kind == FINDING_DEADLOCK_CYCLE)
-			add_news(s, &m->findings.items[i]);
+			add_news(s, "%s: %s",
+				 finding_info(m->findings.items[i].kind)->title,
+				 m->findings.items[i].headline);
+	if (!s->processes.refused || s->has_told_refusal)
+		return;
+	/* Once: on a full disk it is the same for all; how many there were is in the record. */
+	s->has_told_refusal = true;
+	add_news(s, "process %d: %s: it is not recorded", (int)s->processes.refused_pid,
+		 strerror(-s->processes.refused_error));
 }
 
 /* --- looks ------------------------------------------------------------------------------------ */
@@ -207,16 +221,17 @@ static int look(struct sampler *s, bool is_search, bool is_first, struct collect
 	uint64_t began_ns = sampler_clock_ns();
 	struct collector *c;
 
-	check_targets(s);
-	o.targets = live_targets(s, &o.target_count);
+	if (!is_first)
+		check_targets(s);
+	o.targets = live_targets(s, is_first, &o.target_count);
 	if (!o.targets)
 		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
 	s->stacks.is_again = is_search;
 	int r = o.target_count ? collector_open(&o, &c, error) : 0;
 
 	if (!r && o.target_count) {
-		find_news(s, collector_model(c));
 		r = record(s, collector_model(c));
+		find_news(s, collector_model(c));
 		collector_close(c);
 		if (r)
 			collect_fail(error, r, "memory", strerror(-r), "");
@@ -233,22 +248,24 @@ static int look(struct sampler *s, bool is_search, bool is_first, struct collect
 /* The records say until when they are right; not at each look, it may be thousands of files. */
 static void beat(struct sampler *s)
 {
-	if (s->seen_ns < s->beat_ns + SEG_SAMPLE_BEAT_NS)
+	if (s->processes.seen_ns < s->beat_ns + SEG_SAMPLE_BEAT_NS)
 		return;
-	s->beat_ns = s->seen_ns;
+	s->beat_ns = s->processes.seen_ns;
 	for (uint32_t i = 0; i < s->processes.count; i++) {
 		struct seg_header *h = sample_segment_header(s->processes.items[i]->segment);
 
-		h->sample_last_ns = s->seen_ns;
+		h->sample_last_ns = s->processes.seen_ns;
 		h->sample_late = s->late;
 		h->sample_gap_ns = s->gap_ns;
+		h->sample_unowned = s->processes.unowned;
+		h->sample_refused = s->processes.refused;
 		sample_segment_tell(s->processes.items[i]->segment);
 	}
 }
 
 static void count_gap(struct sampler *s, uint64_t now_ns)
 {
-	uint64_t gap_ns = now_ns - s->seen_ns;
+	uint64_t gap_ns = now_ns - s->processes.seen_ns;
 
 	if (gap_ns > s->gap_ns)
 		s->gap_ns = gap_ns;
@@ -273,13 +290,13 @@ int sampler_look(struct sampler *s, struct collect_error *error)
 	}
 	if (!s->is_due && !is_search) {
 		count_gap(s, now_ns);
-		s->seen_ns = now_ns;
+		s->processes.seen_ns = now_ns;
 	} else if (now_ns >= s->rest_ns || !has_target(s)) {
 		count_gap(s, now_ns);
 		r = look(s, is_search, false, error);
 		if (r < 0)
 			return r;
-		s->seen_ns = now_ns;
+		s->processes.seen_ns = now_ns;
 	}
 	s->is_over = !has_target(s);
 	beat(s);
@@ -312,6 +329,8 @@ static int open_all(struct sampler *s, struct collect_error *error)
 
 	s->processes.epoll = s->processes.dir = -1;
 	s->processes.interval_ns = s->options.interval_ns;
+	/* Another number in each session and after each other recording into the same one. */
+	s->processes.descriptions_base = sampler_clock_ns();
 	s->stacks.budget_ns = s->options.interval_ns / STACKS_SHARE;
 	s->proc = proc_new("/");
 	s->watch.proc = s->proc;
@@ -334,7 +353,7 @@ int sampler_new(const struct sample_options *options, struct sampler **result,
 	s->options = *options;
 	int r = open_all(s, error);
 
-	s->tick_ns = s->seen_ns = sampler_clock_ns();
+	s->tick_ns = s->processes.seen_ns = sampler_clock_ns();
 	if (!r && sample_watch_look(&s->watch) < 0)
 		r = collect_fail(error, -ENOENT, "/proc/locks", "cannot be read",
 				 "is /proc mounted?");

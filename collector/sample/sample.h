@@ -42,7 +42,8 @@ int sampler_fd(const struct sampler *s);
 int sampler_look(struct sampler *s, struct collect_error *error);
 /* All targets are gone; never, while one of them is a path. */
 bool sampler_is_over(const struct sampler *s);
-/* The next thing to be told at once: a deadlock, as "DEADLOCK: ...". False: there is none. */
+/* The next thing to be told at once: a deadlock, as "DEADLOCK: ...", or that somebody cannot be
+ * recorded. False: there is none. */
 bool sampler_news(struct sampler *s, char *text, size_t size);
 
 #endif

@@ -62,6 +62,7 @@ void sample_processes_done(struct sample_processes *ps)
 	for (uint32_t i = 0; i < ps->count; i++)
 		free_process(ps->items[i]);
 	free(ps->items);
+	index_done(&ps->refused_pids);
 	if (ps->epoll >= 0)
 		close(ps->epoll);
 	if (ps->dir >= 0)
@@ -163,6 +164,17 @@ void sample_process_tell(struct sample_process *p, enum seg_event_kind kind, uin
 					 .kind = kind, .tid = p->pid, .ns = now_ns, .value = value});
 }
 
+/* It is tried again at each look, but counted once. */
+static void refuse(struct sample_processes *ps, pid_t pid, int error)
+{
+	ps->refused_error = error;
+	ps->refused_pid = pid;
+	if (index_first(&ps->refused_pids, pid) != UINT32_MAX)
+		return;
+	index_add(&ps->refused_pids, pid, 0);
+	ps->refused++;
+}
+
 static struct sample_process *begin(struct sample_processes *ps, pid_t pid, uint32_t image,
 				    uint64_t now_ns)
 {
@@ -186,7 +198,7 @@ static struct sample_process *begin(struct sample_processes *ps, pid_t pid, uint
 		p->is_seen = calloc(h.tables[SEG_LOCKS].capacity, sizeof(*p->is_seen));
 	}
 	if (r || !p->is_seen || !insert(ps, p)) {
-		ps->refused_error = ps->refused++ ? ps->refused_error : r ? r : -ENOMEM;
+		refuse(ps, pid, r ? r : -ENOMEM);
 		free_process(p);
 		return NULL;
 	}
@@ -235,6 +247,7 @@ static void end(struct sample_processes *ps, struct sample_process *p, enum seg_
 	int status;
 
 	h->ended_ns = now_ns;
+	h->sample_last_ns = ps->seen_ns;
 	h->state = state;
 	if (state == SEG_EXECED) {
 		sample_process_tell(p, SEG_EV_EXEC, 0, now_ns);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "collector/model/index.h"
 #include "collector/proc/proc.h"
 #include "collector/sample/sample_segment.h"
 
@@ -30,8 +31,14 @@ struct sample_processes {
 	uint64_t interval_ns;
 	struct sample_process **items;
 	uint32_t count, room;
+	uint64_t seen_ns;     /* the last look that is over */
+	uint64_t descriptions_base; /* open file descriptions are numbered from here */
+	uint32_t description_count;
 	uint32_t refused;     /* that could not be recorded */
-	int refused_error;    /* of the first of them */
+	struct index refused_pids;
+	int refused_error;    /* of the last of them */
+	pid_t refused_pid;
+	uint32_t unowned; /* seg_header.sample_unowned */
 	bool has_lost_target; /* a target has ended since this was cleared */
 };
 

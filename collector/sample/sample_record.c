@@ -3,149 +3,8 @@
 #include "collector/sample/sample_record.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-
-static uint32_t used(struct sample_process *p, enum seg_table_id id)
-{
-	return sample_segment_header(p->segment)->tables[id].used;
-}
-
-/* --- threads ---------------------------------------------------------------------------------- */
-
-uint32_t sample_thread(struct sample_process *p, pid_t tid)
-{
-	for (uint32_t i = 1; tid && i <= used(p, SEG_THREADS); i++) {
-		const struct seg_thread *t = sample_record(p->segment, SEG_THREADS, i);
-
-		if (t->tid == tid)
-			return i;
-	}
-	return 0;
-}
-
-static void add_thread(struct sample_process *p, pid_t tid, uint64_t now_ns)
-{
-	uint32_t index = 0;
-
-	for (uint32_t i = 1; !index && i <= used(p, SEG_THREADS); i++) {
-		const struct seg_thread *t = sample_record(p->segment, SEG_THREADS, i);
-
-		index = t->tid ? 0 : i;
-	}
-	if (!index)
-		index = sample_record_new(p->segment, SEG_THREADS);
-	struct seg_thread *t = sample_record_begin(p->segment, SEG_THREADS, index);
-
-	if (!t)
-		return;
-	*t = (struct seg_thread){.seq = t->seq, .tid = tid, .first_ns = now_ns};
-	sample_record_end(p->segment, SEG_THREADS, index);
-}
-
-static void drop_thread(struct sample_process *p, uint32_t index)
-{
-	struct seg_thread *t = sample_record_begin(p->segment, SEG_THREADS, index);
-
-	t->tid = 0;
-	sample_record_end(p->segment, SEG_THREADS, index);
-}
-
-static bool is_waiting(const struct model *m, uint32_t process)
-{
-	for (uint32_t i = 0; i < m->locks.count; i++)
-		if (m->locks.items[i].process == process && m->locks.items[i].state == LOCK_WAITING)
-			return true;
-	return false;
-}
-
-/* order[0..count): the model's threads of this process. */
-static void sync_threads(const struct sample_look *look, uint32_t process, const uint32_t *order,
-			 uint32_t count)
-{
-	struct sample_process *p = look->processes[process];
-	const struct model_thread *threads = look->m->threads.items;
-
-	/* Of whose threads nothing is known nothing may be concluded from how many there were. */
-	if (!count && !is_waiting(look->m, process))
-		return;
-	for (uint32_t i = 1; i <= used(p, SEG_THREADS); i++) {
-		const struct seg_thread *t = sample_record(p->segment, SEG_THREADS, i);
-		uint32_t n = 0;
-
-		while (n < count && threads[order[n]].tid != t->tid)
-			n++;
-		if (t->tid && n == count)
-			drop_thread(p, i);
-	}
-	for (uint32_t n = 0; n < count; n++)
-		if (!sample_thread(p, threads[order[n]].tid))
-			add_thread(p, threads[order[n]].tid, look->now_ns);
-}
-
-static int compare_threads(const void *x, const void *y, void *threads)
-{
-	const struct model_thread *a = (const struct model_thread *)threads + *(const uint32_t *)x;
-	const struct model_thread *b = (const struct model_thread *)threads + *(const uint32_t *)y;
-
-	if (a->process != b->process)
-		return a->process < b->process ? -1 : 1;
-	return (a->tid > b->tid) - (a->tid < b->tid);
-}
-
-/* All threads of those who were looked into: how many there are decides what is a deadlock. */
-static int record_threads(struct sample_look *look)
-{
-	const struct model *m = look->m;
-	uint32_t *order = calloc(m->threads.count + (size_t)1, sizeof(*order)), count = 0, first = 0;
-
-	if (!order)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < m->threads.count; i++)
-		if (m->threads.items[i].process != MODEL_NONE && m->threads.items[i].task_state)
-			order[count++] = i;
-	qsort_r(order, count, sizeof(*order), compare_threads, m->threads.items);
-	for (uint32_t n = 0; n < m->processes.count; n++) {
-		uint32_t end = first;
-
-		while (end < count && m->threads.items[order[end]].process == n)
-			end++;
-		if (look->processes[n])
-			sync_threads(look, n, order + first, end - first);
-		first = end;
-	}
-	free(order);
-	return 0;
-}
-
-static bool is_lock_call(const struct model_thread *t, enum lock_kind kind)
-{
-	if (kind == LOCK_FLOCK)
-		return t->syscall == SYS_flock;
-	return t->syscall == SYS_fcntl &&
-	       (int)t->syscall_args[1] == (kind == LOCK_OFD ? F_OFD_SETLKW : F_SETLKW);
-}
-
-/* Who waits, where the kernel names the process only: the one thread that is in such a call. */
-static pid_t find_waiter(const struct sample_look *look, const struct model_lock *l)
-{
-	pid_t found = 0;
-
-	if (l->thread != MODEL_NONE)
-		return look->m->threads.items[l->thread].tid;
-	for (uint32_t i = 0; l->state == LOCK_WAITING && i < look->m->threads.count; i++) {
-		const struct model_thread *t = &look->m->threads.items[i];
-
-		if (t->process != l->process || !is_lock_call(t, l->kind))
-			continue;
-		if (found)
-			return 0;
-		found = t->tid;
-	}
-	return found;
-}
 
 /* --- files ------------------------------------------------------------------------------------ */
 
@@ -167,7 +26,7 @@ static uint32_t record_resource(struct sample_process *p, const struct model_res
 	struct seg_resource *record;
 	uint32_t index = 0;
 
-	for (uint32_t i = 1; !index && i <= used(p, SEG_RESOURCES); i++) {
+	for (uint32_t i = 1; !index && i <= sample_records(p->segment, SEG_RESOURCES); i++) {
 		record = sample_record(p->segment, SEG_RESOURCES, i);
 		if (record->key1 == dev && record->key2 == r->ino)
 			index = i;
@@ -225,7 +84,7 @@ static uint8_t mode_of(const struct model_lock *l)
 static uint32_t find_lock(struct sample_process *p, const struct model_lock *l, uint32_t resource,
 			  uint32_t thread, enum seg_lock_state state)
 {
-	for (uint32_t i = 1; i <= used(p, SEG_LOCKS); i++) {
+	for (uint32_t i = 1; i <= sample_records(p->segment, SEG_LOCKS); i++) {
 		const struct seg_lock *r = sample_record(p->segment, SEG_LOCKS, i);
 
 		if (r->state == state && !p->is_seen[i - 1] && r->resource == resource &&
@@ -238,7 +97,7 @@ static uint32_t find_lock(struct sample_process *p, const struct model_lock *l, 
 
 static uint32_t unused_lock(struct sample_process *p)
 {
-	for (uint32_t i = 1; i <= used(p, SEG_LOCKS); i++) {
+	for (uint32_t i = 1; i <= sample_records(p->segment, SEG_LOCKS); i++) {
 		const struct seg_lock *r = sample_record(p->segment, SEG_LOCKS, i);
 
 		if (r->state == SEG_LOCK_FREE)
@@ -276,8 +135,7 @@ static uint32_t add_lock(struct sample_process *p, const struct model_lock *l, u
 			       .fd = l->fd,
 			       .request = ++sample_segment_header(p->segment)->wait_counter,
 			       .start = l->start,
-			       .end = l->end,
-			       .ofd = l->ofd};
+			       .end = l->end};
 	if (is_held)
 		r->hold_since_ns = now_ns;
 	else
@@ -294,12 +152,58 @@ static bool is_to_be_recorded(const struct sample_look *look, const struct model
 	       l->evidence != EVIDENCE_STALE && l->state != LOCK_POLLING;
 }
 
+/*
+ * The model's numbers of open file descriptions hold for one look. In the records each keeps one as long as
+ * somebody who has it is recorded: whom a description is shared with decides what is a deadlock.
+ */
+static uint64_t name_description(struct sample_look *look, const struct model_lock *l)
+{
+	uint32_t i = l->ofd ? index_first(&look->descriptions, l->ofd) : UINT32_MAX;
+
+	if (!l->ofd)
+		return 0;
+	if (i != UINT32_MAX)
+		return look->ps->descriptions_base + look->descriptions.entries[i].value;
+	index_add(&look->descriptions, l->ofd, ++look->ps->description_count);
+	return look->ps->descriptions_base + look->ps->description_count;
+}
+
+/* The name that its record has goes on, if no other in this look has got it. */
+static void keep_description(struct sample_look *look, uint32_t lock)
+{
+	const struct model_lock *l = &look->m->locks.items[lock];
+	const struct seg_lock *r = sample_record(look->processes[l->process]->segment, SEG_LOCKS,
+						 look->locks[lock]);
+	uint64_t number = r ? r->ofd - look->ps->descriptions_base : 0;
+
+	if (!r || !r->ofd || !l->ofd ||
+	    index_first(&look->descriptions, l->ofd) != UINT32_MAX ||
+	    index_first(&look->names, number) != UINT32_MAX)
+		return;
+	index_add(&look->descriptions, l->ofd, number);
+	index_add(&look->names, number, 0);
+}
+
+static void update_description(struct sample_look *look, uint32_t lock)
+{
+	const struct model_lock *l = &look->m->locks.items[lock];
+	struct sample_segment *s = look->processes[l->process]->segment;
+	uint64_t ofd = name_description(look, l);
+	struct seg_lock *r = sample_record(s, SEG_LOCKS, look->locks[lock]);
+
+	if (!r || r->ofd == ofd)
+		return;
+	r = sample_record_begin(s, SEG_LOCKS, look->locks[lock]);
+	r->ofd = ofd;
+	sample_record_end(s, SEG_LOCKS, look->locks[lock]);
+}
+
 /* What stands as it stood: before anything else may take its record. */
 static void keep_lock(struct sample_look *look, uint32_t lock)
 {
 	const struct model_lock *l = &look->m->locks.items[lock];
 	struct sample_process *p = look->processes[l->process];
-	pid_t tid = find_waiter(look, l);
+	pid_t tid = sample_waiter(look, l);
 	uint32_t thread = sample_thread(p, tid);
 	uint32_t resource = record_resource(p, &look->m->resources.items[l->resource]);
 	uint32_t index = find_lock(p, l, resource, thread,
@@ -314,7 +218,7 @@ static void change_lock(struct sample_look *look, uint32_t lock)
 {
 	const struct model_lock *l = &look->m->locks.items[lock];
 	struct sample_process *p = look->processes[l->process];
-	pid_t tid = find_waiter(look, l);
+	pid_t tid = sample_waiter(look, l);
 	uint32_t thread = sample_thread(p, tid);
 	uint32_t resource = record_resource(p, &look->m->resources.items[l->resource]);
 	uint32_t index = 0;
@@ -345,7 +249,7 @@ static void drop_lock(struct sample_process *p, uint32_t lock, uint64_t now_ns)
 
 static bool has_lost_lock(struct sample_process *p)
 {
-	for (uint32_t i = 1; i <= used(p, SEG_LOCKS); i++) {
+	for (uint32_t i = 1; i <= sample_records(p->segment, SEG_LOCKS); i++) {
 		const struct seg_lock *r = sample_record(p->segment, SEG_LOCKS, i);
 
 		if (r->state != SEG_LOCK_FREE && !p->is_seen[i - 1])
@@ -362,13 +266,23 @@ static void drop_locks(struct sample_look *look)
 
 		if (!has_lost_lock(p) || sample_process_is_dying(look->ps, p, look->now_ns))
 			continue;
-		for (uint32_t i = 1; i <= used(p, SEG_LOCKS); i++) {
+		for (uint32_t i = 1; i <= sample_records(p->segment, SEG_LOCKS); i++) {
 			const struct seg_lock *r = sample_record(p->segment, SEG_LOCKS, i);
 
 			if (r->state != SEG_LOCK_FREE && !p->is_seen[i - 1])
 				drop_lock(p, i, look->now_ns);
 		}
 	}
+}
+
+static void count_unowned(const struct sample_look *look)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < look->m->locks.count; i++)
+		count += look->m->locks.items[i].process == MODEL_NONE;
+	if (count > look->ps->unowned)
+		look->ps->unowned = count;
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -399,16 +313,23 @@ int sample_look_record(struct sample_look *look)
 		return -ENOMEM;
 	find_processes(look);
 	for (uint32_t n = 0; n < look->ps->count; n++)
-		memset(look->ps->items[n]->is_seen, 0, used(look->ps->items[n], SEG_LOCKS));
-	if (record_threads(look))
+		memset(look->ps->items[n]->is_seen, 0, sample_records(look->ps->items[n]->segment, SEG_LOCKS));
+	if (sample_threads_record(look))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < m->locks.count; i++)
 		if (is_to_be_recorded(look, &m->locks.items[i]))
 			keep_lock(look, i);
 	for (uint32_t i = 0; i < m->locks.count; i++)
+		if (look->locks[i])
+			keep_description(look, i);
+	for (uint32_t i = 0; i < m->locks.count; i++)
 		if (is_to_be_recorded(look, &m->locks.items[i]) && !look->locks[i])
 			change_lock(look, i);
+	for (uint32_t i = 0; i < m->locks.count; i++)
+		if (look->locks[i])
+			update_description(look, i);
 	drop_locks(look);
+	count_unowned(look);
 	return 0;
 }
 
@@ -416,4 +337,6 @@ void sample_look_done(struct sample_look *look)
 {
 	free(look->processes);
 	free(look->locks);
+	index_done(&look->descriptions);
+	index_done(&look->names);
 }

@@ -172,6 +172,11 @@ static uint64_t offset_of(struct sample_segment *s, enum seg_table_id id, uint32
 	return t->offset + (uint64_t)(index - 1) * t->record_size;
 }
 
+uint32_t sample_records(struct sample_segment *s, enum seg_table_id id)
+{
+	return sample_segment_header(s)->tables[id].used;
+}
+
 void *sample_record(struct sample_segment *s, enum seg_table_id id, uint32_t index)
 {
 	if (!index || index > sample_segment_header(s)->tables[id].used)

@@ -28,6 +28,8 @@ void sample_segment_free(struct sample_segment *s);
 struct seg_header *sample_segment_header(struct sample_segment *s);
 void sample_segment_tell(struct sample_segment *s);
 
+/* How many there are of a table, written or not. */
+uint32_t sample_records(struct sample_segment *s, enum seg_table_id table);
 /* A record's content in memory: the fields behind seq may be changed between begin and end, which
  * write it to the file. Index 1..used; NULL out of range. */
 void *sample_record(struct sample_segment *s, enum seg_table_id table, uint32_t index);

@@ -71,10 +71,14 @@ static void note_sampling(struct model *m, const struct seg_header *h,
 		s->gap_ns = h->sample_gap_ns;
 	if (h->sample_late > s->late)
 		s->late = h->sample_late;
+	if (h->sample_unowned > s->unowned)
+		s->unowned = h->sample_unowned;
+	if (h->sample_refused > s->refused)
+		s->refused = h->sample_refused;
 	s->has_survivor |= !h->ended_ns && (p->state != PROCESS_LIVE || is_over(h));
 	if (h->sample_unseen)
-		model_note(m, "%s (pid %d): could not be read at %u looks", p->name, h->pid,
-			   h->sample_unseen);
+		model_note(m, "%s (pid %d): its threads could not be read at %u looks", p->name,
+			   h->pid, h->sample_unseen);
 }
 
 void segment_sampling_notes_add(struct gather *g)
@@ -85,8 +89,14 @@ void segment_sampling_notes_add(struct gather *g)
 	struct tm tm;
 
 	if (s->late)
-		model_note(g->m, "%u looks came late; the longest time without one was %" PRIu64 "ms",
-			   s->late, s->gap_ns / 1000000);
+		model_note(g->m, "%u look%s came late; the longest time without one was %" PRIu64 "ms",
+			   s->late, s->late == 1 ? "" : "s", s->gap_ns / 1000000);
+	if (s->unowned)
+		model_note(g->m, "up to %u locks at a time belonged to nobody who could be found",
+			   s->unowned);
+	if (s->refused)
+		model_note(g->m, "no record could be made of %u processes (was the disk full?)",
+			   s->refused);
 	if (!s->has_survivor)
 		return;
 	if (localtime_r(&seconds, &tm))

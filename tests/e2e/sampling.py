@@ -1,16 +1,20 @@
 """`lockjam attach`: processes that know nothing of lockjam, recorded from outside while they run, read
 when they are dead. Victims, and innocent twins."""
 import os
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import proc, segment, tap, views  # noqa: E402
-from lib.case import LOCKJAM, clean_environment, die_with_parent, wait_until  # noqa: E402
+from lib.case import (LOCKJAM, Skip, clean_environment, die_with_parent, victim_path,  # noqa: E402
+                      wait_until)
 
 HELD, WAITING = 3, 1  # enum seg_lock_state
-STATE_AT, KIND_AT, STACK_AT = 4, 5, 76
+STATE_AT, STACK_AT, SINCE_AT = 4, 76, 48  # in struct seg_lock
+LAST_LOOK_AT = 2128  # in struct seg_header
 EXITED = 2  # enum seg_state
 
 
@@ -157,12 +161,144 @@ for _name in ("alone-posix", "alone-flock", "alone-ofd"):
     add_clean(_name)
 
 
+def members(victim):
+    """The pids that a victim named before it was ready."""
+    return sorted(int(x.split()[1]) for x in victim.said)
+
+
+@tap.test("a deadlock is told at once, and once; and it stands in the record of the dead")
+def _(case):
+    victim = case.victim("ring-posix", shim=None)
+    pids = members(victim)
+    recorder = Recorder(case, "ring-posix")
+    told = ""
+    while "DEADLOCK" not in told:  # comes while they live, and the recorder runs
+        told = recorder.process.stderr.readline()
+        assert told, "the recorder ended"
+    assert told.startswith("lockjam: DEADLOCK: "), told
+    await_recorded(case, pids)
+    wait_until(lambda: all(seen_again(case, pid) for pid in pids), "a second look")
+    victim.kill()  # all members die with it, at one time: nobody is granted anything
+    out, err = recorder.finish(status=1)
+    assert "DEADLOCK" not in err and "recorded by sampling: two looks" in out, (out, err)
+    view = case.json("report", status=(1,))
+    found = views.findings(view)
+    assert [f["kind"] for f in found] == ["deadlock-cycle"] and \
+        found[0]["process_count"] == len(pids), found
+    assert "how we know: recorded by sampling" in case.text("report", status=(1,))
+
+
+def seen_again(case, pid):
+    """Whether what the process waits for was seen by the look that its header names."""
+    record = records(case)[pid]
+    last_ns, = struct.unpack_from("<Q", record.data, LAST_LOOK_AT)
+    return all(last_ns > struct.unpack_from("<Q", r, SINCE_AT)[0]
+               for _, r in record.records(segment.LOCKS) if r[STATE_AT] == WAITING)
+
+
+@tap.test("the same ring, open: no deadlock, told or recorded")
+def _(case):
+    victim = case.victim("ring-posix", "open", shim=None)
+    pids = members(victim)
+    recorder = Recorder(case, "ring-posix")
+    await_recorded(case, pids[:-1] if WAITING not in dict(lock_states(case, pids[-1])) else pids[1:])
+    victim.kill_all()
+    out, err = recorder.finish()
+    assert "DEADLOCK" not in out + err, (out, err)
+    assert not views.findings(case.json("report", status=(0,)))
+
+
 @tap.test("the duration ends it; JSON is the report's")
 def _(case):
     victim = case.victim("wait-posix", shim=None)
     result = case.lockjam("attach", "-o", case.session, "--duration=300ms", "--format=json",
                           str(victim.pid), status=(0,))
     assert '"command": "attach"' in result.stdout and '"interval_ns"' in result.stdout, result
+
+
+@tap.test("a recorder that is killed anywhere leaves records that can be read")
+def _(case):
+    busy = case.start(["nice", victim_path("crowd"), "100000000"])  # never at rest
+    for number in range(8):
+        recorder = Recorder(case, "--interval=10ms", busy.pid)
+        wait_until(lambda: records(case).get(busy.pid) and
+                   records(case)[busy.pid].events > 20 * number, "a record that grows")
+        recorder.finish(signal.SIGKILL, -signal.SIGKILL)
+        for name in os.listdir(case.session):
+            if name.endswith(".seg"):
+                problem, torn = segment.check(os.path.join(case.session, name))
+                assert problem in (None, "not ready") and torn <= 1, (name, problem, torn)
+        case.json("report")
+    busy.kill()
+
+
+@tap.test("another program in the same process is another record; later ones of its name are found")
+def _(case):
+    script = "exec 9>lock; flock -x 9; echo ready; read x; exec /bin/cat"
+    victim = case.start(["/bin/sh", "-c", script]).await_ready()
+    recorder = Recorder(case, victim.pid, "alone-posix", "alone-ofd")
+    out, err = recorder.finish(status=2)  # nobody of these names: told at once
+    assert "no such process" in err and not os.path.exists(case.session), (out, err)
+    first = case.victim("alone-posix", shim=None)
+    recorder = Recorder(case, victim.pid, "alone-posix")
+    for process in (victim, first):
+        wait_until(lambda p=process: HELD in dict(lock_states(case, p.pid)), "its hold")
+    later = case.victim("alone-posix", case.path("another"), shim=None)
+    wait_until(lambda: HELD in dict(lock_states(case, later.pid)), "the hold of one that came later")
+    victim.process.stdin.write("go on\n")
+    victim.process.stdin.flush()
+    wait_until(lambda: records(case)[victim.pid].image == 1 and
+               HELD in dict(lock_states(case, victim.pid)), "the record of the other program")
+    for process in (first, later, victim):
+        process.finish()
+    recorder.finish()
+    view = case.json("report", status=(0,))
+    states = {(p["pid"], p["image"]): p["state"] for p in view["processes"]}
+    assert states[victim.pid, 0] == "execed" and states[victim.pid, 1] == "exited", states
+    assert any(e["text"] == "has executed another program" for e in view["events"]), view["events"]
+
+
+def as_nobody():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+@tap.test("what cannot be recorded: said in one line, status 2, and nothing left behind")
+def _(case):
+    def refused(word, *arguments, **options):
+        result = case.run([LOCKJAM, "attach", *arguments], **options)
+        assert result.returncode == 2 and word in result.stderr, result
+        assert result.stderr.count("\n") == 1 and not result.stdout, result
+
+    refused("no such process", "-o", case.session, "999999999")
+    refused("No such file", "-o", case.path("no/such/place"), str(os.getpid()))
+    refused("no PID or command name")
+    refused("not a duration", "--duration=5", "1")
+    refused("less than 10ms", "--interval=1ms", "1")
+    assert not os.path.exists(case.session)
+    if os.getuid() == 0:
+        os.chmod(case.dir, 0o777)
+        victim = case.victim("alone-ofd", shim=None)
+        refused("may not be looked at", "-o", case.session, str(victim.pid), preexec_fn=as_nobody)
+        assert not os.path.exists(case.session)
+
+
+@tap.test("a full disk: it goes on, and says what is missing")
+def _(case):
+    if os.getuid() or not shutil.which("unshare"):
+        raise Skip("not root")
+    victim = case.victim("wait-posix", shim=None)
+    os.mkdir(case.session)
+    for size in ("16k", "64k"):
+        script = (f'mount -t tmpfs -o size={size} none "$1" || exit 77; shift; exec "$@"')
+        result = case.run(["unshare", "-m", "sh", "-c", script, "sh", case.session, LOCKJAM, "attach",
+                           "-o", case.session, "--duration=300ms", str(victim.pid)])
+        if result.returncode == 77:
+            raise Skip("no tmpfs can be mounted")
+        assert result.returncode == 0 and "the session's file system was full" in result.stdout, result
+        assert size != "16k" or "No space left on device: it is not recorded" in result.stderr, result
+        assert [x[:2] for x in views.lines(result.stdout)][0] == ("holds", victim.pid), result
 
 
 if __name__ == "__main__":

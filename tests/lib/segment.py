@@ -1,5 +1,6 @@
 """A second reader of preload/segment.h, written from the header alone: what it cannot read, the
-format does not say. Sizes and offsets are those of SEG_VERSION 1."""
+format does not say. Sizes and offsets are those of SEG_VERSION 2
+(only the header is longer than in 1)."""
 import struct
 
 MAGIC = 0x004D414A4B434F4C
@@ -26,6 +27,7 @@ class Segment:
         (_, self.version, _, self.header_size, self.table_count, self.file_size, _, _, self.pid,
          self.ppid, self.start_time, self.image) = fields[:12]
         self.state = fields[15]
+        self.events = fields[20]
         self.lost_busy, = struct.unpack_from("<I", self.data, LOST_BUSY_AT)
         self.tables = [TABLE.unpack_from(self.data, TABLES_AT + i * TABLE.size)
                        for i in range(self.table_count)]
@@ -73,7 +75,7 @@ def _check_locks(segment):
         stack, = struct.unpack_from("<I", record, 76)
         if state == 0:
             continue
-        if state > 4 or not 1 <= kind <= 3 or not 1 <= mode <= 2 or start > end:
+        if state > 4 or not 1 <= kind <= 4 or not 1 <= mode <= 2 or start > end:
             return f"lock {index}: state {state} kind {kind} mode {mode} {start}-{end}", torn
         if not 0 < resource <= used[RESOURCES] or thread > used[THREADS] or stack > used[STACKS]:
             return f"lock {index}: resource {resource} thread {thread} stack {stack}", torn
