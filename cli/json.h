@@ -29,7 +29,7 @@ struct json_object *json_frames(struct view *v, uint32_t stack);
 struct json_object *json_processes(const struct view *v);
 struct json_object *json_locks(struct view *v);
 struct json_object *json_findings(struct view *v);
-struct json_object *json_signals(const struct view *v);
+struct json_object *json_signals(struct view *v);
 struct json_object *json_dispositions(const struct view *v);
 
 #endif

@@ -28,9 +28,40 @@ static struct json_object *calls_array(const struct model *m, uint32_t handler)
 	return array;
 }
 
-static struct json_object *handler_object(const struct model *m, uint32_t handler)
+static struct json_object *interruptions_array(struct view *v, uint32_t handler)
 {
-	const struct model_handler *h = &m->handlers.items[handler];
+	const struct model *m = v->model;
+	struct json_object *array = json_object_new_array();
+
+	for (uint32_t i = 0; i < m->interruptions.count; i++) {
+		const struct model_interruption x = m->interruptions.items[i];
+		const uint64_t args[6] = {x.args[0], x.args[1]};
+		const struct blocking_call *call = blocking_call_find(x.syscall, args);
+		struct json_object *o;
+
+		if (x.handler != handler || !call)
+			continue;
+		o = json_object_new_object();
+		json_add_text(o, "call", call->name);
+		if (call->has_fd)
+			json_add_int(o, "fd", (int)x.args[0]);
+		else
+			json_add(o, "fd", NULL);
+		json_add_bool(o, "restarts", call->restart == CALL_RESTARTS);
+		json_add_number(o, "count", x.count);
+		json_add_number(o, "acted", x.acted);
+		json_add_time(o, "first_ns", m, x.first_ns);
+		json_add_time(o, "last_ns", m, x.last_ns);
+		json_add(o, "frames", json_frames(v, x.stack));
+		json_object_array_add(array, o);
+	}
+	return array;
+}
+
+static struct json_object *handler_object(struct view *v, uint32_t handler)
+{
+	const struct model *m = v->model;
+	const struct model_handler copy = m->handlers.items[handler], *h = &copy;
 	struct json_object *o = json_object_new_object();
 	char text[1024];
 
@@ -57,17 +88,20 @@ static struct json_object *handler_object(const struct model *m, uint32_t handle
 	json_add_time(o, "first_ns", m, h->first_ns);
 	json_add_time(o, "last_ns", m, h->last_ns);
 	json_add_number(o, "errno_changed", h->errno_clobbered);
+	json_add_bool(o, "reset", h->was_reset);
 	json_add(o, "calls", calls_array(m, handler));
+	json_add(o, "interruptions", interruptions_array(v, handler));
+	json_add(o, "installed", json_frames(v, h->stack));
 	return o;
 }
 
-struct json_object *json_signals(const struct view *v)
+struct json_object *json_signals(struct view *v)
 {
 	struct json_object *array = json_object_new_array();
 	uint32_t *order = signals_order(v->model);
 
 	for (uint32_t i = 0; order && i < v->model->handlers.count; i++)
-		json_object_array_add(array, handler_object(v->model, order[i]));
+		json_object_array_add(array, handler_object(v, order[i]));
 	free(order);
 	return array;
 }

@@ -10,6 +10,7 @@
 #include "cli/render_text.h"
 #include "cli/signals.h"
 #include "cli/text.h"
+#include "collector/arch/blocking_call.h"
 
 #define SIGNALS_SHOWN 50
 
@@ -29,11 +30,11 @@ static void put_deliveries(const struct view *v, const struct model_handler *h)
 {
 	char buffer[TEXT_SIZE], most[TEXT_SIZE];
 
-	fprintf(v->out, "    %" PRIu64 " deliveries", h->deliveries);
 	if (h->deliveries == 0) {
-		fputc('\n', v->out);
+		fputs("    never delivered\n", v->out);
 		return;
 	}
+	fprintf(v->out, "    %s", text_count(buffer, h->deliveries, "delivery"));
 	fprintf(v->out, " (%" PRIu64 " by user, %" PRIu64 " by timer, %" PRIu64 " by kernel)",
 		h->by_user, h->by_timer, h->by_kernel);
 	fprintf(v->out, ", %s in all, longest %s", text_duration(buffer, h->total_ns),
@@ -66,23 +67,62 @@ static void put_calls(const struct view *v, uint32_t handler)
 	free(calls);
 }
 
-static void put_handler(const struct view *v, uint32_t handler)
+/* Where it was installed first; nothing without a stack. */
+static void put_installed(struct view *v, uint32_t handler)
 {
-	const struct model_handler *h = &v->model->handlers.items[handler];
+	uint32_t installs = v->model->handlers.items[handler].installs;
+	const struct model_frame *site = view_site(v, v->model->handlers.items[handler].stack);
+
+	if (!site)
+		return;
+	fputs("    installed by ", v->out);
+	text_site(v, site);
+	if (installs > 1)
+		fprintf(v->out, ", %u times", installs);
+	fputc('\n', v->out);
+}
+
+/* The calls that it came into and that went on afterwards. */
+static void put_interruptions(const struct view *v, uint32_t handler)
+{
+	for (uint32_t i = 0; i < v->model->interruptions.count; i++) {
+		const struct model_interruption *x = &v->model->interruptions.items[i];
+		const uint64_t args[6] = {x->args[0], x->args[1]};
+		const struct blocking_call *call = blocking_call_find(x->syscall, args);
+		char buffer[TEXT_SIZE];
+
+		if (x->handler != handler || !call)
+			continue;
+		fprintf(v->out, "    %s came before or into %s()", text_count(buffer, x->count, "delivery"),
+			call->name);
+		if (call->has_fd)
+			fprintf(v->out, " on descriptor %d", (int)x->args[0]);
+		fprintf(v->out, ", which went on waiting%s\n",
+			x->acted == x->count ? ": the handler did more than to set a flag" : "");
+	}
+}
+
+static void put_handler(struct view *v, uint32_t handler)
+{
+	/* A copy: naming a stack may move the model's arrays. */
+	const struct model_handler copy = v->model->handlers.items[handler], *h = &copy;
 	char name[TEXT_SIZE], text[1024];
 
 	fprintf(v->out, "%s ", text_signal(name, h->signo));
 	put_function(v, h);
 	fputs(", ", v->out);
 	text_process(v, h->process);
-	fprintf(v->out, "%s\n", h->is_current ? "" : ", replaced since");
+	fprintf(v->out, "%s\n",
+		h->is_current  ? ""
+		: h->was_reset ? ", reset by SA_RESETHAND: the default action stands there"
+			       : ", replaced since");
 	fprintf(v->out, "    flags %s", signals_flags(text, sizeof(text), h->flags));
 	fprintf(v->out, ", mask %s", signals_mask(text, sizeof(text), h->mask));
-	if (h->installs > 1)
-		fprintf(v->out, ", installed %u times", h->installs);
 	fputc('\n', v->out);
+	put_installed(v, handler);
 	put_deliveries(v, h);
 	put_calls(v, handler);
+	put_interruptions(v, handler);
 	if (h->errno_clobbered)
 		fprintf(v->out, "    changed errno %" PRIu64 " times, first from %d to %d\n",
 			h->errno_clobbered, h->errno_before, h->errno_after);

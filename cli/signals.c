@@ -11,7 +11,8 @@
 /* What decides about the order; counted once, then sorted. */
 struct rank {
 	uint32_t handler;
-	uint64_t reentered, calls, clobbered, deliveries;
+	uint64_t reentered, calls, swallowed, clobbered, deliveries;
+	bool was_reset;
 	pid_t pid;
 	int signo;
 };
@@ -28,6 +29,10 @@ static int compare_ranks(const void *a, const void *b)
 
 	if (!order)
 		order = compare_u64(x->calls, y->calls);
+	if (!order)
+		order = compare_u64(x->swallowed, y->swallowed);
+	if (!order)
+		order = compare_u64(x->was_reset, y->was_reset);
 	if (!order)
 		order = compare_u64(x->clobbered, y->clobbered);
 	if (!order)
@@ -46,9 +51,15 @@ static void rank_handlers(const struct model *m, struct rank *ranks)
 
 		ranks[i] = (struct rank){.handler = i,
 					 .clobbered = h->errno_clobbered,
+					 .was_reset = h->was_reset,
 					 .deliveries = h->deliveries,
 					 .pid = m->processes.items[h->process].pid,
 					 .signo = h->signo};
+	}
+	for (uint32_t i = 0; i < m->interruptions.count; i++) {
+		const struct model_interruption *x = &m->interruptions.items[i];
+
+		ranks[x->handler].swallowed += x->count - x->acted;
 	}
 	for (uint32_t i = 0; i < m->calls.count; i++) {
 		const struct model_call *c = &m->calls.items[i];

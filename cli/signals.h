@@ -14,7 +14,8 @@ struct handler_call {
 };
 
 /*
- * Indices of all handlers, worst first: re-entered heap, unsafe calls, changed errno, deliveries;
+ * Indices of all handlers, worst first: re-entered heap, unsafe calls, swallowed signals, reset,
+ * changed errno, deliveries;
  * then by pid and signal. malloc'ed, model.handlers.count long; NULL if memory is out.
  */
 uint32_t *signals_order(const struct model *m);

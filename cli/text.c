@@ -151,9 +151,18 @@ const char *text_signal(char buffer[TEXT_SIZE], int signo)
 
 const char *text_count(char buffer[TEXT_SIZE], uint64_t n, const char *noun)
 {
+	int stem = (int)strlen(noun);
+	bool ends_in_y = stem && noun[stem - 1] == 'y';
+	const char *ending = ends_in_y ? "ies" : "s";
+
+	if (n == 1) {
+		snprintf(buffer, TEXT_SIZE, "1 %s", noun);
+		return buffer;
+	}
+	stem -= ends_in_y;
 	if (n == 0)
-		snprintf(buffer, TEXT_SIZE, "no %ss", noun);
+		snprintf(buffer, TEXT_SIZE, "no %.*s%s", stem, noun, ending);
 	else
-		snprintf(buffer, TEXT_SIZE, "%" PRIu64 " %s%s", n, noun, n == 1 ? "" : "s");
+		snprintf(buffer, TEXT_SIZE, "%" PRIu64 " %.*s%s", n, stem, noun, ending);
 	return buffer;
 }
