@@ -143,6 +143,7 @@ collector_libcollector_a_SOURCES = \
 	collector/unwind/unwind.h \
 	collector/unwind/unwind_private.h \
 	collector/unwind/unwind_prologue.c \
+	collector/unwind/unwind_signal.c \
 	preload/segment.h
 if ARCH_X86_64
 collector_libcollector_a_SOURCES += collector/arch/arch-x86_64.c

@@ -83,3 +83,22 @@ uint64_t arch_sigmask_address(uint64_t sp)
 {
 	return sp + 168;
 }
+
+/* mov x8, #139; svc #0 */
+bool arch_is_sigreturn(const uint8_t *code, size_t size)
+{
+	return size >= 8 && !memcmp(code, "\x68\x11\x80\xd2\x01\0\0\xd4", 8);
+}
+
+/* siginfo (128), then struct ucontext: flags, link, stack (24), mask (128, and 8 to align struct
+ * sigcontext), fault_address (8). */
+uint64_t arch_saved_address(uint64_t sp)
+{
+	return sp + 128 + 176 + 8;
+}
+
+/* x0-x30, sp, pc: the order of DWARF's numbers and of ours. */
+void arch_saved_registers(const uint64_t *saved, uint64_t regs[ARCH_REGS])
+{
+	memcpy(regs, saved, ARCH_REGS * sizeof(*regs));
+}

@@ -124,3 +124,26 @@ uint64_t arch_sigmask_address(uint64_t sp)
 {
 	return sp + 296;
 }
+
+/* mov $15,%rax (or %eax); syscall */
+bool arch_is_sigreturn(const uint8_t *code, size_t size)
+{
+	return (size >= 9 && !memcmp(code, "\x48\xc7\xc0\x0f\0\0\0\x0f\x05", 9)) ||
+	       (size >= 7 && !memcmp(code, "\xb8\x0f\0\0\0\x0f\x05", 7));
+}
+
+/* struct ucontext: flags, link, stack (24), then struct sigcontext. */
+uint64_t arch_saved_address(uint64_t sp)
+{
+	return sp + 40;
+}
+
+/* Its order, the kernel's uapi/asm/sigcontext.h: r8-r15, di, si, bp, bx, dx, ax, cx, sp, ip. */
+void arch_saved_registers(const uint64_t *saved, uint64_t regs[ARCH_REGS])
+{
+	static const uint8_t from[ARCH_REGS] = {13, 12, 14, 11, 9, 8, 10, 15, 0,
+						1,  2,  3,  4,  5, 6, 7,  16};
+
+	for (unsigned i = 0; i < ARCH_REGS; i++)
+		regs[i] = saved[from[i]];
+}

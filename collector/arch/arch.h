@@ -93,16 +93,29 @@ uint64_t arch_siginfo_address(uint64_t sp);
 /* Where it has the mask that is put back when the handler returns. */
 uint64_t arch_sigmask_address(uint64_t sp);
 
+/*
+ * code[0..size) begins with a call of rt_sigreturn: where a handler returns to. Restorers of libcs
+ * other than glibc have no unwind information that says so.
+ */
+#define ARCH_SIGRETURN_MAX 9
+bool arch_is_sigreturn(const uint8_t *code, size_t size);
+/* The registers that are put back then, as the kernel saved them: an array of ARCH_SAVED_WORDS
+ * at an address, and brought into DWARF's order. */
+uint64_t arch_saved_address(uint64_t sp);
+void arch_saved_registers(const uint64_t *saved, uint64_t regs[ARCH_REGS]);
+
 /* What the kernel passes to a handler: DWARF numbers of the registers. The second is that of
  * arch_siginfo_address(), the third the address below. */
 #if defined(__x86_64__)
 #define ARCH_HANDLER_SIGNO 5 /* rdi, rsi, rdx */
 #define ARCH_HANDLER_INFO 4
 #define ARCH_HANDLER_CONTEXT 1
+#define ARCH_SAVED_WORDS 17
 #else
 #define ARCH_HANDLER_SIGNO 0
 #define ARCH_HANDLER_INFO 1
 #define ARCH_HANDLER_CONTEXT 2
+#define ARCH_SAVED_WORDS 33
 #endif
 /* Where a signal frame has its ucontext_t. */
 uint64_t arch_ucontext_address(uint64_t sp);

@@ -176,7 +176,7 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 		f->stopped = "there are more frames than the limit";
 		return DWARF_CB_ABORT;
 	}
-	bool is_first = f->count == 0;
+	bool is_first = f->count == u->base;
 	struct unwind_frame *frame = add_frame(u);
 
 	if (!frame)
@@ -198,7 +198,10 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 		f->stopped = "the next frame is the same one again";
 		return DWARF_CB_ABORT;
 	}
-	return DWARF_CB_OK;
+	if (is_first || is_activation || !unwind_is_bare_sigreturn(u, pc))
+		return DWARF_CB_OK;
+	frame->is_exact = frame->is_signal = u->is_sigreturn = true;
+	return DWARF_CB_ABORT;
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
@@ -305,14 +308,35 @@ static void explain(struct unwinder *u)
 		f->stopped = "a register that the next frame needs is not known";
 }
 
-static int unwind_once(struct unwinder *u, const struct unwind_start *start)
+/* From a start outwards, up to the end or a signal frame without rules. */
+static int unwind_part(struct unwinder *u, const struct unwind_start *start)
 {
 	u->start = start;
+	u->base = u->frames->count;
+	u->is_sigreturn = false;
+	return dwfl_getthread_frames(u->dwfl, 1, on_frame, u);
+}
+
+static int unwind_once(struct unwinder *u, const struct unwind_start *start)
+{
+	struct unwind_start part = *start;
+
 	u->frames->count = 0;
 	u->frames->stopped = NULL;
 	u->frames->stopped_at = 0;
 	u->has_failed_read = u->is_out_of_memory = false;
-	return dwfl_getthread_frames(u->dwfl, 1, on_frame, u);
+	int result = unwind_part(u, start);
+
+	/* Each part has a frame at least, and `max` bounds them. */
+	while (result && u->frames->count && unwind_take_interrupted(u, &part)) {
+		uint32_t before = u->frames->count;
+
+		result = unwind_part(u, &part);
+		if (u->frames->count == before)
+			break;
+	}
+	u->start = start;
+	return result;
 }
 
 int unwind(struct unwinder *u, const struct unwind_start *start, uint32_t max,

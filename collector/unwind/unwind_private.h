@@ -17,6 +17,8 @@ struct unwinder {
 	const struct unwind_start *start;
 	struct unwind_frames *frames;
 	uint32_t max;
+	uint32_t base;      /* frames that stood there before the last (re)start */
+	bool is_sigreturn;  /* the last frame is a signal's, but has no rules that say so */
 	uint64_t failed_read; /* the last address that could not be read */
 	bool has_failed_read, is_out_of_memory;
 };
@@ -32,5 +34,13 @@ Dwarf_Frame *unwind_rules(const struct unwinder *u, uint64_t pc, uint64_t *start
 /* Adds the frame pointer to what is known at the start, when the last frame needs it and it can be
  * had. False if not. */
 bool unwind_recover_frame_pointer(struct unwinder *u, struct unwind_start *start);
+
+/* --- unwind_signal.c ------------------------------------------------------------------------- */
+
+/* A frame returns to a call of sigreturn that has no rules which say so: those of what stands
+ * before it belong to some other function. */
+bool unwind_is_bare_sigreturn(struct unwinder *u, uint64_t pc);
+/* After such a frame: start becomes what the signal interrupted. False if that is not known. */
+bool unwind_take_interrupted(const struct unwinder *u, struct unwind_start *start);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * Scenario: places where unwinding is hard; the first argument names one: below 5,000 frames, in a
- * handler on an alternate stack, in handlers in handlers, inside malloc(), inside the vdso. The
- * last two are entered by a memory fault at the right moment, whose handler pauses: no timing.
+ * handler on an alternate stack, in handlers in handlers, in one that returns by a restorer of the
+ * program's own without unwind information (as musl's), inside malloc(), inside the vdso. The last
+ * two are entered by a memory fault at the right moment, whose handler pauses: no timing.
  * Expect: every frame down to main(), over both stacks and through the signal frames.
  */
 #define _GNU_SOURCE
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,6 +73,41 @@ static void handle(int signo, void (*handler)(int), int flags)
 		_exit(1);
 }
 
+#ifdef __x86_64__
+/* Without a gap the unwind information of what stands before it covers pc - 1. */
+#ifdef GAP
+#define GAP_CODE "	nop\n"
+#else
+#define GAP_CODE ""
+#endif
+__asm__(".text\n"
+	"before_restorer: .cfi_startproc\n"
+	"	.cfi_def_cfa_offset 4096\n"
+	"	nop\n"
+	"	.cfi_endproc\n" GAP_CODE
+	".type __restore_rt, @function\n"
+	"__restore_rt: mov $15, %rax\n"
+	"	syscall\n"
+	".size __restore_rt, . - __restore_rt\n");
+void __restore_rt(void);
+
+/* The kernel's struct sigaction, which has the restorer. */
+static void handle_bare(int signo, void (*handler)(int))
+{
+	struct {
+		void (*handler)(int);
+		unsigned long flags;
+		void (*restorer)(void);
+		unsigned long mask;
+	} action = { handler, 0x04000000, __restore_rt, 0 };
+
+	if (syscall(SYS_rt_sigaction, signo, &action, NULL, 8))
+		_exit(1);
+}
+#else
+#define handle_bare(signo, handler) handle(signo, handler, 0)
+#endif
+
 NOINLINE static int crunch(int n)
 {
 	raise(n);
@@ -107,6 +144,10 @@ static int run(const char *scene)
 	if (!strcmp(scene, "nested")) {
 		handle(SIGUSR1, on_outer, SA_ONSTACK);
 		handle(SIGUSR2, on_signal, SA_NODEFER);
+		return crunch(SIGUSR1);
+	}
+	if (!strcmp(scene, "restorer")) {
+		handle_bare(SIGUSR1, on_signal);
 		return crunch(SIGUSR1);
 	}
 	handle(SIGSEGV, (void (*)(int))(void *)on_fault, SA_SIGINFO | SA_ONSTACK);

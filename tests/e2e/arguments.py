@@ -20,7 +20,7 @@ CALLS = ["kept", "passed", "lost", "idle", "by_value", "local_pair", "recursive"
          "indirect", "on_stack", "changes", "callback"]
 LIBRARY = ["printf", "fwrite", "qsort", "bsearch", "tsearch", "scandir", "nftw", "phdr", "raise",
            "once", "exit", "abort"]
-PLACES = ["deep", "altstack", "nested", "malloc", "vdso"]
+PLACES = ["deep", "altstack", "nested", "restorer", "malloc", "vdso"]
 RUST = ["method", "dynamic", "generic", "closure"]
 OBJECTS = ["virtual", "references", "enums", "constructor", "template", "objects", "lambda"]
 
@@ -145,6 +145,18 @@ def _(case):
     assert not wrong, "\n".join(wrong)
 
 
+@tap.test("a restorer without unwind information, behind code that has some", 60)
+def _(case):
+    program = build(case, "cc", "places.c", ["-O1"])
+    child = case.start([program, "restorer"]).await_ready()
+    wait_until(lambda: proc.state(child.pid) == "S", "the program to pause")
+    for mode in (["running"], []):
+        names = [frame[0] for frame in frames(child.pid, *mode)]
+        signal = names.index("<signal handler called>")
+        assert names[signal - 1] == "on_signal" and "before_restorer" not in names, names
+        assert names[signal + 1:][-6:-3] == ["crunch", "run", "main"], names
+
+
 def add(compiler, source, flags, scenes, is_separate=False):
     name = f"{source} by {compiler} {' '.join(flags)}" + (", stripped" if is_separate else "")
 
@@ -162,7 +174,7 @@ for level in ("-O0", "-O2", "-Og"):
     add("c++", "objects.cc", [level], OBJECTS)
 for level in ("-O0", "-O2"):
     add("clang", "calls.c", [level], CALLS)
-    add("cc", "places.c", [level], PLACES)
+    add("cc", "places.c", [level, "-DGAP"], PLACES)
 add("cc", "calls.c", ["-O2", "-gdwarf-4"], CALLS)
 add("cc", "calls.c", ["-O2"], CALLS, is_separate=True)
 add("cc", "library.c", ["-O1"], LIBRARY)
