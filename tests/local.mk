@@ -264,6 +264,7 @@ endif
 SERVER_TESTS = \
 	tests/servers/container.py \
 	tests/servers/hung.py \
+	tests/servers/mail.py \
 	tests/servers/programs.py \
 	tests/servers/sqlite.py
 EXTRA_DIST += $(SERVER_TESTS)

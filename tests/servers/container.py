@@ -17,11 +17,9 @@ def add_kind(kind):
     def _(case):
         hang.need_root("it makes namespaces")
         path = "/mnt/cyrus.index"
-        victim = container.start(case, "mount -t tmpfs none /mnt", container.pair(
-            hang.PYTHON, hang.holder_argv(path, kind), hang.waiter_argv(path, kind)))
-        victim.await_ready()
-        inner, holder = container.inside(victim, "holder")
-        inner_waiter, waiter = container.inside(victim, "waiter")
+        inside = container.Container(case, "mount -t tmpfs none /mnt")
+        inner, holder = inside.spawn(hang.holder_argv(path, kind), True)
+        inner_waiter, waiter = inside.spawn(hang.waiter_argv(path, kind))
         assert inner != holder and inner_waiter != waiter, (inner, holder)
         hang.waiting(waiter)
         assert not os.path.exists(path)
@@ -121,8 +119,8 @@ def _(case):
         case, f"mount --bind '{root}' '{root}'; cd '{root}'; pivot_root . old",
         ["/old/usr/sbin/chroot", ".", TOOLS + "/sh", "-c", PIVOTED, TOOLS], env=ENVIRONMENT)
     victim.await_ready()
-    inner, holder = container.inside(victim, "holder")
-    _, waiter = container.inside(victim, "waiter")
+    holder = container.outside(victim, int(victim.word("holder")))
+    waiter = container.outside(victim, int(victim.word("waiter")))
     hang.waiting(waiter)
     names = stands_alone(case, holder, waiter, "/index",
                          ([], [str(waiter)], [str(holder)], ["flock"], ["/index"]))

@@ -1,0 +1,221 @@
+"""Mail servers of Debian in a container of their own, on a port of the loopback interface: hung at a
+mailbox's index by another process, as in the case that lockjam was made for. lockjam is outside."""
+import imaplib
+import os
+import socket
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import container, hang, proc, tap, views  # noqa: E402
+from lib.case import Skip, wait_until  # noqa: E402
+
+MESSAGE = b"Subject: hello\r\n\r\nworld\r\n"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def need_server(package, program):
+    hang.need_root("it makes namespaces")
+    if not container.server_root(package) and not os.path.exists(program):
+        raise Skip(f"{package} is neither installed nor unpacked (./quickstart check does that)")
+
+
+def connect(port):
+    """A client, as soon as the server listens."""
+    def try_it():
+        try:
+            return imaplib.IMAP4("127.0.0.1", port, timeout=50)
+        except ConnectionRefusedError:
+            return None
+    return wait_until(try_it, "the server to listen", 30)
+
+
+def logged_in(port, user):
+    client = connect(port)
+    assert client.login(user, "secret")[0] == "OK"
+    return client
+
+
+def append_without_answer(client, mailbox):
+    """Sends APPEND; the answer comes when the server goes on."""
+    client.send(b"A1 APPEND %s {%d+}\r\n%s\r\n" % (mailbox.encode(), len(MESSAGE), MESSAGE))
+
+
+def answer(client, tag=b"A1"):
+    while True:
+        line = client.readline()
+        assert line, "the server closed the connection"
+        if line.startswith(tag):
+            return line.split()[1]
+
+
+def waiter_behind(holder, path):
+    """Who waits for the file of this path in the holder's container, alone."""
+    ino = os.stat(f"/proc/{holder}/root{path}").st_ino
+
+    def find():
+        found = [lock.pid for lock in proc.locks() if lock.ino == ino and lock.depth]
+        return found[0] if len(found) == 1 and proc.is_waiting_for_lock(found[0]) else None
+    return wait_until(find, f"somebody to wait for {path}")
+
+
+def hung(case, server, path, holder, client, name, wanted):
+    """A server's process waits for `path`: all that lockjam tells of it, living and as a core."""
+    waiter = waiter_behind(holder, path)
+    hang.shows_waiter(case, holder, waiter, path, name)
+    names = hang.names_of(hang.view(case, "stacks", str(waiter)), waiter)
+    assert views.is_subsequence(wanted, names), names
+    core = hang.moved(case, hang.gcore(case, waiter))
+    report = hang.view(case, "report", "--sysroot", f"/proc/{waiter}/root", core)
+    names = hang.names_of(report, waiter)
+    assert views.is_subsequence(wanted, names), (names, report["notes"])
+    os.kill(holder, 9)
+    assert answer(client) == b"OK"
+
+
+DOVECOT = """
+base_dir = {dir}/run
+state_dir = {dir}/state
+log_path = {dir}/log
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+mail_location = maildir:/srv/mail/%u
+first_valid_uid = 0
+first_valid_gid = 0
+service imap-login {{
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid=8 gid=8 home=/srv/mail
+}}
+"""
+DOVECOT_PREPARE = """
+grep -q ^dovecot: root/etc/passwd || {
+    echo 'dovecot:x:8701:8701::/:/bin/false' >>root/etc/passwd
+    echo 'dovenull:x:8702:8702::/:/bin/false' >>root/etc/passwd
+    echo 'dovecot:x:8701:' >>root/etc/group
+    echo 'dovenull:x:8702:' >>root/etc/group
+}
+mkdir -p root/srv/mail
+chown 8:8 root/srv/mail"""
+
+
+def start_dovecot(case):
+    """(the container, its port)."""
+    need_server("dovecot-imapd", "/usr/lib/dovecot/imap")
+    port = free_port()
+    os.chmod(case.dir, 0o755)
+    os.mkdir(case.path("dovecot"))
+    with open(case.path("dovecot.conf"), "w", encoding="ascii") as file:
+        file.write(DOVECOT.format(dir=container.CASE + "/dovecot", port=port))
+    server = container.overlay(case, "dovecot-imapd", DOVECOT_PREPARE)
+    server.spawn(["dovecot", "-F", "-c", container.CASE + "/dovecot.conf"])
+    return server, port
+
+
+@tap.test("dovecot: imap waits for the log of a mailbox's index", 120)
+def _(case):
+    server, port = start_dovecot(case)
+    assert logged_in(port, "joe").append("INBOX", None, None, MESSAGE)[0] == "OK"
+    path = "/srv/mail/joe/dovecot.index.log"
+    _, holder = server.spawn(hang.holder_argv(path), True)
+    client = logged_in(port, "joe")
+    append_without_answer(client, "INBOX")
+    hung(case, server, path, holder, client, "imap",
+         ["fcntl64", "file_wait_lock", "mail_index_lock_fd", "command_exec", "io_loop_run"])
+
+
+# Mailboxes and messages of the user `anonymous`, who needs no database of passwords.
+IMAPD = """
+configdirectory: /srv/cyrus/conf
+partition-default: /srv/cyrus/mail
+defaultpartition: default
+allowanonymouslogin: yes
+admins: anonymous
+allowplaintext: yes
+sasl_pwcheck_method: auxprop
+sasl_mech_list: PLAIN ANONYMOUS
+"""
+CYRUS = """
+START {{
+  recover cmd="/usr/lib/cyrus/bin/ctl_cyrusdb -C {dir}/imapd.conf -r"
+}}
+SERVICES {{
+  imap cmd="/usr/lib/cyrus/bin/imapd -C {dir}/imapd.conf" listen="127.0.0.1:{port}" prefork=2
+}}
+EVENTS {{
+}}
+"""
+CYRUS_PREPARE = """
+grep -q ^cyrus: root/etc/passwd || echo 'cyrus:x:8703:8::/:/bin/sh' >>root/etc/passwd
+mkdir -p root/srv/cyrus/mail
+for name in proc db socket log lock; do mkdir -p root/srv/cyrus/conf/$name; done
+chroot root chown -R cyrus:mail /srv/cyrus"""
+
+
+def start_cyrus(case):
+    """(the container, its port)."""
+    need_server("cyrus-imapd", "/usr/lib/cyrus/bin/imapd")
+    port = free_port()
+    os.chmod(case.dir, 0o755)
+    for name, text in (("imapd.conf", IMAPD), ("cyrus.conf", CYRUS)):
+        with open(case.path(name), "w", encoding="ascii") as file:
+            file.write(text.format(dir=container.CASE, port=port))
+    server = container.overlay(case, "cyrus-imapd", CYRUS_PREPARE)
+    server.spawn(["/usr/lib/cyrus/bin/master", "-D", "-C", container.CASE + "/imapd.conf", "-M",
+                  container.CASE + "/cyrus.conf", "-p", "/run/cyrus-master.pid"])
+    return server, port
+
+
+def idle_services(case, server):
+    """They queue behind the one that sits in accept(): that is normal, and no finding."""
+    path = "/srv/cyrus/conf/socket/imap-0.lock"
+
+    def holder():
+        locks = hang.view(case, "graph", "imapd")["locks"]
+        lock = next((lock for lock in locks if lock["file"] == path), None)
+        return lock["holders"][0]["pid"] if lock and lock["holders"] and lock["waiters"] else None
+    idle = wait_until(holder, "two idle services")
+    report = hang.view(case, "report", str(idle))
+    assert not views.findings(report), report["findings"]
+    assert idle in container.pids(server.victim).values(), idle
+    names = hang.names_of(hang.view(case, "stacks", str(idle)), idle)
+    assert "signals_select" in names or "accept" in names, names
+
+
+@tap.test("cyrus: imapd waits for a mailbox's index; its idle ones queue for the next connection", 120)
+def _(case):
+    server, port = start_cyrus(case)
+    first = logged_in(port, "anonymous")
+    assert first.create("projects")[0] == "OK"
+    assert first.setacl("projects", "anonymous", "lrswipkxtea")[0] == "OK"
+    assert first.append("projects", None, None, MESSAGE)[0] == "OK"
+    root = f"/proc/{container.outside(server.victim, 1)}/root"
+    path, = [os.path.join(top, "cyrus.index")[len(root):] for top, _, names in
+             os.walk(root + "/srv/cyrus/mail") if "cyrus.index" in names]
+    _, holder = server.spawn(hang.holder_argv(path), True)
+    client = logged_in(port, "anonymous")
+    append_without_answer(client, "projects")
+    idle_services(case, server)
+    hung(case, server, path, holder, client, "imapd",
+         ["fcntl64", "lock_setlock", "mailbox_lock_index", "append_check"])
+
+
+if __name__ == "__main__":
+    tap.main()
