@@ -44,6 +44,18 @@ static struct json_object *new_entry(const struct model *m, const struct model_l
 	return o;
 }
 
+static struct json_object *sharers(const struct model *m, uint32_t lock)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (uint32_t i = m->locks.items[lock].next_copy; i != MODEL_NONE;
+	     i = m->locks.items[i].next_copy)
+		json_object_array_add(
+			array, json_object_new_int(
+				       m->processes.items[m->locks.items[i].process].pid));
+	return array;
+}
+
 static struct json_object *new_party(struct view *v, uint32_t lock)
 {
 	static const char *const evidence[] = {"observed", "recorded", "inferred", "stale"};
@@ -79,6 +91,14 @@ static struct json_object *new_party(struct view *v, uint32_t lock)
 						     : m->locks.items[l.blocker].process);
 	json_add_bool(o, "carried_over_exec", l.is_carried);
 	json_add_bool(o, "inherited", l.is_inherited);
+	if (l.taker)
+		json_add_int(o, "taken_by", l.taker);
+	if (l.process == MODEL_NONE)
+		json_add_text(o, "owner_unknown", l.unowned);
+	if (l.state == LOCK_HELD && l.kind != LOCK_POSIX) {
+		json_add(o, "shared_with", sharers(m, lock));
+		json_add_bool(o, "through_mapping", l.is_through_map);
+	}
 	if (l.kind == LOCK_LEASE) {
 		json_add_bool(o, "delegation", l.is_delegation);
 		json_add_bool(o, "breaking", l.is_breaking);

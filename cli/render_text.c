@@ -12,6 +12,8 @@
 #include "cli/text.h"
 #include "collector/model/findings.h"
 
+#define SHARERS_SHOWN 4 /* processes that share a hold */
+
 /* --- pieces -------------------------------------------------------------------------------- */
 
 uint64_t text_real_ns(const struct model *m, uint64_t mono_ns)
@@ -80,6 +82,17 @@ static void begin_detail(const struct view *v, unsigned indent)
 	fprintf(v->out, "%*s", indent, "");
 }
 
+/* Whose it is, if that is not the main thread. */
+static void put_thread(const struct view *v, const struct model_lock *l)
+{
+	if (l->thread == MODEL_NONE)
+		return;
+	const struct model_thread *t = &v->model->threads.items[l->thread];
+
+	if (t->tid != v->model->processes.items[t->process].pid)
+		fprintf(v->out, ", thread %d", t->tid);
+}
+
 /* "POSIX, bytes 0-99, for 4.2s (since 2026-11-21 19:10:43), kept over exec" */
 static void put_what(const struct view *v, const struct model_lock *l, unsigned indent)
 {
@@ -98,8 +111,15 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 	}
 	if (l->is_carried)
 		fputs(", kept over exec", v->out);
-	if (l->is_inherited)
+	if (l->taker)
+		fprintf(v->out, ", inherited from process %d, which %s", l->taker,
+			l->has_taker_ended ? "has ended" : "does not have it any more");
+	else if (l->is_inherited)
 		fputs(", inherited by fork", v->out);
+	if (l->is_through_map)
+		fputs(", kept by a mapping of the file", v->out);
+	if (l->stack == MODEL_NONE)
+		put_thread(v, l);
 	fputc('\n', v->out);
 }
 
@@ -112,12 +132,7 @@ static void put_where(struct view *v, const struct model_lock *l, unsigned inden
 	begin_detail(v, indent);
 	fputs(l->state == LOCK_HELD ? "taken in " : "asked for in ", v->out);
 	text_site(v, site);
-	if (l->thread != MODEL_NONE) {
-		const struct model_thread *t = &v->model->threads.items[l->thread];
-
-		if (t->tid != v->model->processes.items[t->process].pid)
-			fprintf(v->out, ", thread %d", t->tid);
-	}
+	put_thread(v, l);
 	fputc('\n', v->out);
 }
 
@@ -162,7 +177,9 @@ static void put_evidence(const struct view *v, const struct model_lock *l, unsig
 	const char *text = NULL;
 
 	if (l->process == MODEL_NONE)
-		text = "the owner could not be found: its descriptors cannot be read";
+		text = l->unowned ? l->unowned
+				  : "who it is could not be found: the descriptors of some processes "
+				    "cannot be read";
 	else if (l->evidence == EVIDENCE_INFERRED)
 		text = "inferred, not observed: who it is was deduced from descriptors";
 	else if (l->evidence == EVIDENCE_RECORDED && l->process == v->model->core.process &&
@@ -193,6 +210,26 @@ static void put_lease(const struct view *v, const struct model_lock *l, unsigned
 	fprintf(v->out, "%s\n", text);
 }
 
+/* Ending the process that is shown does not free what others keep. */
+static void put_sharers(const struct view *v, const struct model_lock *l, unsigned indent)
+{
+	uint32_t count = 0, at = l->next_copy;
+
+	if (at == MODEL_NONE)
+		return;
+	begin_detail(v, indent);
+	fputs("the same open file description is also in ", v->out);
+	for (; at != MODEL_NONE; at = v->model->locks.items[at].next_copy) {
+		if (count++ && count <= SHARERS_SHOWN)
+			fputs(", ", v->out);
+		if (count <= SHARERS_SHOWN)
+			text_process(v, v->model->locks.items[at].process);
+	}
+	if (count > SHARERS_SHOWN)
+		fprintf(v->out, " and %u more", count - SHARERS_SHOWN);
+	fputc('\n', v->out);
+}
+
 static void put_node(struct view *v, const struct graph_node *node)
 {
 	const struct model_lock *l = &v->model->locks.items[node->lock];
@@ -214,6 +251,7 @@ static void put_node(struct view *v, const struct graph_node *node)
 		put_polling(v, l, indent + 4);
 	put_queue(v, l, indent + 4);
 	put_evidence(v, l, indent + 4);
+	put_sharers(v, l, indent + 4);
 }
 
 static void put_headline(const struct view *v, const struct model_finding *f)

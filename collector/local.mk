@@ -55,8 +55,11 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/held.h \
 	collector/proc/kernel_locks.c \
 	collector/proc/kernel_locks.h \
+	collector/proc/lock_call.c \
+	collector/proc/lock_call.h \
 	collector/proc/proc.c \
 	collector/proc/proc.h \
+	collector/proc/proc_task.c \
 	collector/proc/program.c \
 	collector/proc/program.h \
 	collector/proc/task_signals.c \
@@ -90,7 +93,14 @@ collector_libcollector_a_SOURCES = \
 	collector/source/merge_match.c \
 	collector/source/owners.c \
 	collector/source/owners.h \
+	collector/source/owners_ahead.c \
 	collector/source/owners_confirm.c \
+	collector/source/owners_description.c \
+	collector/source/owners_path.c \
+	collector/source/owners_private.h \
+	collector/source/owners_thread.c \
+	collector/source/owners_unowned.c \
+	collector/source/owners_waiter.c \
 	collector/source/segment_memfd.c \
 	collector/source/segment_model.c \
 	collector/source/segment_story.c \

@@ -163,7 +163,8 @@ uint32_t model_add_lock(struct model *m)
 
 	if (i != MODEL_NONE) {
 		struct model_lock *l = &m->locks.items[i];
-		l->resource = l->process = l->thread = l->stack = l->blocker = MODEL_NONE;
+		l->resource = l->process = l->thread = l->stack = l->blocker = l->next_copy =
+			MODEL_NONE;
 		l->fd = -1;
 	}
 	return i;
@@ -327,6 +328,19 @@ static const char *check_blocker(const struct model *m, const struct model_lock 
 	return NULL;
 }
 
+static const char *check_copies(const struct model *m, const struct model_lock *l)
+{
+	uint32_t steps = 0;
+
+	for (uint32_t at = l->next_copy; at != MODEL_NONE; at = m->locks.items[at].next_copy) {
+		if (at >= m->locks.count || steps++ > m->locks.count)
+			return "a chain of copies does not end";
+		if (!m->locks.items[at].is_copy || m->locks.items[at].resource != l->resource)
+			return "what is no copy stands in a chain of copies";
+	}
+	return NULL;
+}
+
 static const char *check_lock(const struct model *m, const struct model_lock *l)
 {
 	if (l->resource >= m->resources.count)
@@ -340,7 +354,9 @@ static const char *check_lock(const struct model *m, const struct model_lock *l)
 		return "a lock ends before it starts";
 	if (l->state == LOCK_POLLING && !l->tries)
 		return "a polling waiter never tried";
-	return check_blocker(m, l);
+	const char *wrong = check_copies(m, l);
+
+	return wrong ? wrong : check_blocker(m, l);
 }
 
 static const char *check_stacks(const struct model *m)

@@ -80,7 +80,9 @@ struct model_resource {
 	uint64_t dev, ino;   /* dev as stat(2) gives it; 0 if only the kernel's number is known */
 	uint64_t kernel_dev; /* MAJ:MIN of /proc/locks, as makedev(); 0 unknown */
 	const char *path;    /* "" unknown; shown as dev:ino then */
+	pid_t seen_by;       /* the path is this process's, in a mount namespace of its own; 0 ours */
 	bool is_deleted;
+	bool is_replaced;    /* is_deleted, and the path leads to another file that is locked, too */
 };
 
 enum lock_kind { LOCK_POSIX, LOCK_OFD, LOCK_FLOCK, LOCK_LEASE, LOCK_KINDS };
@@ -112,6 +114,11 @@ struct model_lock {
 	bool is_delegation;  /* LOCK_LEASE: of a file server */
 	bool is_breaking;    /* a lease that has to be given up: somebody opens the file */
 	bool is_copy;        /* hold of an open file description that is shown for another process */
+	bool is_through_map; /* held by a mapping of the file: nobody has a descriptor of it */
+	uint32_t next_copy;  /* of a hold and its copies that were found by looking; MODEL_NONE ends */
+	pid_t taker;         /* who took it, where that is another process than `process`; else 0 */
+	bool has_taker_ended;
+	const char *unowned; /* why no process could be named, one clause; NULL else */
 };
 
 /* FRAME_INLINE: the function into which the frame before it was inlined; both share one address,
@@ -325,6 +332,7 @@ struct model {
  * Invariants (model_check):
  * - every index is MODEL_NONE or below the count of its array; locks have a resource
  * - start <= end; LOCK_POLLING has tries >= 1; only LOCK_WAITING and LOCK_POLLING have a blocker
+ * - next_copy leads to holds of the same resource that are copies, and ends
  * - a blocker stands on the same resource, is not the lock itself, and chains of blockers end
  * - a thread's process, and a lock's thread's process, agree
  * - frames of a stack lie inside frames[]; FRAME_INLINE has pc 0

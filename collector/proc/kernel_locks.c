@@ -83,8 +83,8 @@ static void parse_breaking(const char *mode, struct kernel_lock *lock)
 
 bool kernel_lock_parse(char *text, struct kernel_lock *lock)
 {
-	struct kernel_lock r = {
-		.blocker = MODEL_NONE, .lock = MODEL_NONE, .process = MODEL_NONE, .fd = -1};
+	struct kernel_lock r = {.blocker = MODEL_NONE, .lock = MODEL_NONE, .process = MODEL_NONE, .fd = -1,
+		.copy_of = MODEL_NONE};
 	char *at = text;
 
 	const char *kind = next_word(&at);
@@ -198,6 +198,12 @@ static bool contradict(const struct kernel_lock *a, const struct kernel_lock *b)
 	return a->kind != LOCK_LEASE && (a->mode == MODE_WRITE || b->mode == MODE_WRITE);
 }
 
+static bool is_repetition(const struct kernel_lock *a, const struct kernel_lock *b)
+{
+	return a->kind == LOCK_FLOCK && b->kind == LOCK_FLOCK && a->mode == MODE_READ &&
+	       b->mode == MODE_READ;
+}
+
 /* Of two holds that contradict each other the one further up was read earlier: it is gone. */
 static void mark_outdated(struct kernel_locks *k, struct kernel_lock **holds, uint32_t count)
 {
@@ -216,6 +222,8 @@ static void mark_outdated(struct kernel_locks *k, struct kernel_lock **holds, ui
 			struct kernel_lock *older = a < b ? a : b;
 
 			k->contradictions += !older->is_outdated;
+			k->repetitions += !older->is_outdated && is_repetition(a, b);
+			older->is_repeated = !older->is_outdated && is_repetition(a, b);
 			older->is_outdated = true;
 		}
 	}
@@ -305,9 +313,22 @@ static uint64_t now_ns(void)
 	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
 }
 
+/* What another reading shows again was not printed twice by chance. */
+static void accept_repetitions(struct kernel_locks *k)
+{
+	for (uint32_t i = 0; i < k->count; i++) {
+		if (!k->items[i].is_repeated)
+			continue;
+		k->items[i].is_outdated = k->items[i].is_repeated = false;
+		k->contradictions--;
+	}
+	k->repetitions = 0;
+}
+
 int kernel_locks_read(const struct proc *proc, struct kernel_locks *k)
 {
 	uint64_t began_ns = now_ns();
+	uint32_t repetitions = 0;
 
 	for (int i = 1;; i++) {
 		char *text;
@@ -321,6 +342,9 @@ int kernel_locks_read(const struct proc *proc, struct kernel_locks *k)
 		if (r)
 			return r;
 		k->read_ns = now_ns();
+		if (k->repetitions && k->repetitions == repetitions)
+			accept_repetitions(k);
+		repetitions = k->repetitions;
 		if (!k->contradictions || i == READS_MAX || proc_is_recorded(proc) ||
 		    k->read_ns - began_ns > READS_MAX_NS)
 			return 0;

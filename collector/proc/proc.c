@@ -22,8 +22,16 @@
 
 struct proc {
 	int fd; /* of <root>/proc, -1: there is none */
-	bool is_recorded;
+	bool is_recorded, is_here;
 };
+
+/* A container may see the /proc of its host, with other numbers than its system calls take. */
+static bool shows_us(const struct proc *p)
+{
+	char self[32];
+
+	return !proc_readlink(p, self, sizeof(self), "self") && atoi(self) == getpid();
+}
 
 struct proc *proc_new(const char *root)
 {
@@ -36,6 +44,7 @@ struct proc *proc_new(const char *root)
 	}
 	p->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	p->is_recorded = strspn(root, "/") != strlen(root);
+	p->is_here = !p->is_recorded && shows_us(p);
 	free(path);
 	return p;
 }
@@ -52,6 +61,11 @@ void proc_free(struct proc *p)
 bool proc_is_recorded(const struct proc *p)
 {
 	return p->is_recorded;
+}
+
+bool proc_is_here(const struct proc *p)
+{
+	return p->is_here;
 }
 
 /* openat() below /proc; the descriptor or negative errno. */
@@ -180,7 +194,7 @@ bool proc_has(const struct proc *p, const char *format, ...)
 
 bool proc_is_hidden(const struct proc *p, pid_t pid)
 {
-	if (p->is_recorded || proc_has(p, "%d", pid))
+	if (!p->is_here || proc_has(p, "%d", pid))
 		return false;
 	return !kill(pid, 0) || errno == EPERM;
 }
@@ -344,7 +358,7 @@ ssize_t proc_read_memory(const struct proc *p, pid_t pid, uint64_t address, void
 {
 	struct iovec local = {data, size}, remote = {(void *)(uintptr_t)address, size};
 
-	if (p->is_recorded)
+	if (!p->is_here)
 		return -ENOTSUP;
 	ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
 

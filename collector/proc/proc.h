@@ -18,6 +18,10 @@ struct proc *proc_new(const char *root);
 void proc_free(struct proc *p);
 bool proc_is_recorded(const struct proc *p); /* not the running system: no syscalls on its pids */
 
+/* Whether the pids in it are those that our own system calls take: it is the running system's, and
+ * of our pid namespace. */
+bool proc_is_here(const struct proc *p);
+
 /* The whole of <root>/proc/<format...>, NUL-terminated, malloc'ed; *length without the NUL.
  * Bounded at 16 MiB. 0 or negative errno. */
 int proc_read(const struct proc *p, char **text, size_t *length, const char *format, ...)
@@ -64,6 +68,23 @@ struct proc_syscall {
 	uint64_t sp, pc;
 };
 int proc_read_syscall(const struct proc *p, pid_t pid, pid_t tid, struct proc_syscall *sc);
+
+/* --- proc_task.c ------------------------------------------------------------------------------ */
+
+/* A thread of the process that has not ended: pid itself, or another one when the main thread has
+ * ended before the others. 0: the process has ended. */
+pid_t proc_live_task(const struct proc *p, pid_t pid);
+
+/* Whether we are in another pid namespace than the initial one: locks of processes outside of it
+ * are not in its /proc/locks. */
+bool proc_is_in_pid_namespace(const struct proc *p);
+
+/*
+ * Whether two descriptors, of the processes or threads a and b, are the same open file description
+ * (kcmp, KCMP_FILE): 0 they are; 1 and 2 give an order among those that are not; 3 they are not,
+ * without an order; or negative errno.
+ */
+int proc_compare_files(const struct proc *p, pid_t a, int a_fd, pid_t b, int b_fd);
 
 /* The target's memory, without stopping it (process_vm_readv). Bytes read or negative errno. */
 ssize_t proc_read_memory(const struct proc *p, pid_t pid, uint64_t address, void *data,

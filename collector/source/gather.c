@@ -69,9 +69,16 @@ void process_name_read(const struct proc *proc, pid_t pid, struct process_name *
 
 	*name = (struct process_name){0};
 	/* Only what shows the name is read: there may be thousands. */
-	if (!proc_readlink(proc, exe, sizeof(exe), "%d/exe", pid))
+	if (!proc_readlink(proc, exe, sizeof(exe), "%d/exe", pid)) {
 		name->exe = strdup(exe);
-	else if (!proc_read_stat(proc, pid, &st) && st.state != 'Z' && st.state != 'X')
+		return;
+	}
+	pid_t task = proc_live_task(proc, pid);
+
+	/* The main thread may have ended before the others. */
+	if (task && task != pid && !proc_readlink(proc, exe, sizeof(exe), "%d/exe", task))
+		name->exe = strdup(exe);
+	else if (task && !proc_read_stat(proc, pid, &st))
 		memcpy(name->comm, st.comm, sizeof(name->comm));
 	else if (proc_is_hidden(proc, pid))
 		name->is_hidden = true;
@@ -137,4 +144,19 @@ uint32_t gather_process(struct gather *g, pid_t pid)
 		return i;
 	process_name_read(g->proc, pid, &name);
 	return gather_named_process(g, pid, &name);
+}
+
+uint32_t gather_thread(struct gather *g, uint32_t process, pid_t tid)
+{
+	struct model *m = g->m;
+	uint32_t i = process == MODEL_NONE ? MODEL_NONE : model_find_thread(m, process, tid);
+
+	if (i != MODEL_NONE || process == MODEL_NONE)
+		return i;
+	i = model_add_thread(m);
+	if (i != MODEL_NONE) {
+		m->threads.items[i].process = process;
+		m->threads.items[i].tid = tid;
+	}
+	return i;
 }

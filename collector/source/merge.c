@@ -51,9 +51,22 @@ uint32_t merge_resource(struct gather *g, const struct kernel_lock *e)
 	return i;
 }
 
-/* A line without a record becomes a lock of its own. */
-static void add_lock(struct gather *g, struct kernel_lock *e)
+/* Another process that has the open file description of the hold `shown`. */
+static void link_copy(struct model *m, uint32_t shown, uint32_t copy)
 {
+	struct model_lock *l = &m->locks.items[copy];
+
+	l->is_copy = true;
+	if (shown == MODEL_NONE)
+		return;
+	l->next_copy = m->locks.items[shown].next_copy;
+	m->locks.items[shown].next_copy = copy;
+}
+
+/* A line without a record becomes a lock of its own. */
+static void add_lock(struct gather *g, struct kernel_locks *k, uint32_t line)
+{
+	struct kernel_lock *e = &k->items[line];
 	uint32_t resource = merge_resource(g, e), i = model_add_lock(g->m);
 
 	if (resource == MODEL_NONE || i == MODEL_NONE)
@@ -73,10 +86,21 @@ static void add_lock(struct gather *g, struct kernel_lock *e)
 	l->fd = e->fd;
 	l->is_delegation = e->is_delegation;
 	l->is_breaking = e->is_breaking;
-	/* It is charged to who took it: who else keeps it has its description by fork. */
-	l->is_inherited = (e->kind == LOCK_FLOCK || e->kind == LOCK_LEASE) && !e->depth && e->process != MODEL_NONE &&
+	l->is_through_map = e->is_through_map;
+	l->unowned = e->unowned;
+	l->ofd = e->ofd;
+	/* It is charged to who took it: who else keeps it has its description from him. */
+	l->is_inherited = (e->kind == LOCK_FLOCK || e->kind == LOCK_LEASE) && !e->depth &&
+			  !e->is_delegation && e->process != MODEL_NONE &&
 			  g->m->processes.items[e->process].pid != e->pid;
+	if (l->is_inherited)
+		l->taker = e->pid;
+	l->has_taker_ended = e->has_taker_ended;
+	if (e->tid)
+		l->thread = gather_thread(g, e->process, e->tid);
 	e->lock = i;
+	if (e->copy_of != MODEL_NONE)
+		link_copy(g->m, k->items[e->copy_of].lock, i);
 }
 
 static bool is_released(const struct gather *g, const struct model_lock *l)
@@ -226,7 +250,7 @@ int merge_judge(struct gather *g, struct kernel_locks *k)
 		struct kernel_lock *e = &k->items[i];
 
 		if (e->lock == MODEL_NONE && !e->is_outdated)
-			add_lock(g, e);
+			add_lock(g, k, i);
 	}
 	return judge_records(g, k);
 }

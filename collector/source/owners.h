@@ -10,8 +10,10 @@
 #include "collector/source/source.h"
 
 /*
- * Fills kernel_lock.process, .fd and .is_deduced of the lines without a record, and the paths of
- * their resources. Lines whose process is gone meanwhile are marked is_outdated.
+ * Fills what is marked "owners" in kernel_lock, of the lines without a record, and the paths of
+ * their resources. Lines whose process is gone meanwhile are marked is_outdated. May add lines at
+ * the end: other processes that share an open file description (copy_of), and waiters that
+ * /proc/locks does not show.
  */
 void owners_find(struct gather *g, struct kernel_locks *k);
 
@@ -29,8 +31,7 @@ void owners_find_among_recorded(struct gather *g, struct kernel_locks *k);
  */
 void owners_confirm(struct gather *g);
 
-/* Whether a thread sits in a blocking request for a lock of this kind; args[0]
- * is the descriptor. */
-bool owners_is_lock_call(const struct proc_syscall *sc, enum lock_kind kind);
+/* Gives the requests for which no thread is known theirs, among the threads that were read. */
+void owners_name_waiters(struct gather *g);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "collector/model/graph.h"
 #include "collector/proc/held.h"
+#include "collector/proc/lock_call.h"
 #include "collector/source/owners.h"
 
 #define ASK_MAX 5000 /* files of /proc read for this */
@@ -26,12 +27,11 @@ struct confirmer {
 	uint32_t asked;
 };
 
-static bool keep(pid_t pid, int fd, const struct kernel_lock *held, void *data)
+static bool keep(const struct held_at *at, const struct kernel_lock *held, void *data)
 {
 	struct answer *a = data;
 
-	(void)pid;
-	(void)fd;
+	(void)at;
 	if (a->count == a->room) {
 		uint32_t room = a->room ? a->room * 2 : 16;
 		struct kernel_lock *grown = reallocarray(a->items, room, sizeof(*grown));
@@ -71,7 +71,7 @@ static void ask(struct confirmer *c, pid_t pid, int fd)
 	a->count = 0;
 	c->asked++;
 	if (fd < 0)
-		held_by_process(c->g->proc, pid, keep, a);
+		held_by_process(c->g->proc, pid, NULL, keep, a);
 	else
 		held_by_fd(c->g->proc, pid, fd, keep, a);
 }
@@ -90,11 +90,12 @@ static bool is_held(struct confirmer *c, const struct model_lock *l)
 static bool is_waiting(const struct gather *g, const struct model_lock *l)
 {
 	struct proc_syscall sc;
+	struct lock_call call;
 
 	return l->thread != MODEL_NONE &&
 	       !proc_read_syscall(g->proc, g->m->processes.items[l->process].pid,
 				  g->m->threads.items[l->thread].tid, &sc) &&
-	       owners_is_lock_call(&sc, l->kind) && (int)sc.args[0] == l->fd;
+	       lock_call_decode(&sc, &call) && call.kind == l->kind && call.fd == l->fd;
 }
 
 enum rival {

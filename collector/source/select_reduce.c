@@ -112,6 +112,7 @@ static void remap(struct reducer *r)
 		l->process = at(r->processes, l->process);
 		l->thread = at(r->threads, l->thread);
 		l->blocker = at(r->locks, l->blocker);
+		l->next_copy = at(r->locks, l->next_copy);
 	}
 	for (uint32_t i = 0; i < m->handlers.count; i++)
 		m->handlers.items[i].process = at(r->processes, m->handlers.items[i].process);

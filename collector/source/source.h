@@ -67,6 +67,9 @@ void gather_path(struct gather *g, uint32_t resource, const char *path); /* if n
  * who holds nothing any more) or memory is out. */
 uint32_t gather_process(struct gather *g, pid_t pid);
 
+/* Its thread, added if it is new; MODEL_NONE if there is no process, or memory is out. */
+uint32_t gather_thread(struct gather *g, uint32_t process, pid_t tid);
+
 uint32_t gather_live_process(const struct gather *g, pid_t pid); /* if it is known already */
 
 /* What /proc tells of a process's name; may be read by any thread, then handed in. */

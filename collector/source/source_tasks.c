@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "collector/arch/syscall_name.h"
+#include "collector/source/owners.h"
 #include "collector/source/source.h"
 
 #define PROCESSES_MAX 64        /* that only wait, or only hold */
@@ -47,20 +48,6 @@ static void find_interests(const struct model *m, uint8_t *interests)
 			raise_interest(interests, m->locks.items[l->blocker].process,
 				       INTEREST_HOLDER);
 	}
-}
-
-static uint32_t thread_of(struct model *m, uint32_t process, pid_t tid)
-{
-	uint32_t i = model_find_thread(m, process, tid);
-
-	if (i != MODEL_NONE)
-		return i;
-	i = model_add_thread(m);
-	if (i != MODEL_NONE) {
-		m->threads.items[i].process = process;
-		m->threads.items[i].tid = tid;
-	}
-	return i;
 }
 
 static const char *name_tracer(struct gather *g, pid_t tracer)
@@ -113,7 +100,7 @@ static void read_thread(struct gather *g, uint32_t process, pid_t tid)
 
 	if (proc_read_task_stat(g->proc, pid, tid, &st))
 		return;
-	uint32_t i = thread_of(g->m, process, tid);
+	uint32_t i = gather_thread(g, process, tid);
 
 	if (i == MODEL_NONE)
 		return;
@@ -186,6 +173,7 @@ static int collect(struct gather *g, struct collect_error *error)
 	if (left)
 		model_note(m, "the threads of %u more processes were not looked at", left);
 	free(interests);
+	owners_name_waiters(g);
 	return 0;
 }
 

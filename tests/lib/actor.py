@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 _libc = ctypes.CDLL(None, use_errno=True)
 READ, WRITE = fcntl.F_RDLCK, fcntl.F_WRLCK
@@ -117,6 +118,34 @@ def pass_over(fd, close=True):
 def receive(sock):
     """A descriptor out of a socket queue."""
     return socket.recv_fds(sock, 1, 1)[1][0]
+
+
+def taker_of(path):
+    """Lets a child take a flock and end, while its own child keeps it: (the dead one's pid, the
+    heir's)."""
+    told, tell = os.pipe()
+    taker = os.fork()
+    if taker == 0:
+        fd = flock(path)
+        heir = child("", survives=True)
+        os.write(tell, str(heir).encode())
+        os.close(fd)
+        os._exit(0)
+    os.waitpid(taker, 0)
+    os.close(tell)
+    return taker, int(os.read(told, 20))
+
+
+def next_pid(pid):
+    """Forks a child that sleeps; it has this pid if nobody else forks at the same moment, else it
+    is ended at once. The pid it got."""
+    with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
+        file.write(str(pid - 1))
+    got = child()
+    if got != pid:
+        os.kill(got, signal.SIGKILL)
+        os.waitpid(got, 0)
+    return got
 
 
 def main():

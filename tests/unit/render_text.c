@@ -74,7 +74,7 @@ static void odd_names(void)
 	check_output(fixture_render(m, "text", FIXTURE_GRAPH),
 "? (pid -1) holding WRITE lock for 08:01:78\n"
 "    OFD, bytes 7 to the end\n"
-"    the owner could not be found: its descriptors cannot be read\n"
+"    who it is could not be found: the descriptors of some processes cannot be read\n"
 "/bin/x\\ty (pid 5) holding READ lock for /tmp/a\\nb\\\\c\\033[31m\\377\xc3\xa4\n"
 "    flock, whole file\n"
 "\n"
