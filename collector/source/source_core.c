@@ -265,9 +265,21 @@ static void describe(struct gather *g, uint32_t process)
 	c->signo = text[0] ? core->signo : 0;
 }
 
+/* Stacks that nothing was cut from: the kernel was told to leave them out. */
+static uint32_t count_missing_stacks(const struct core *core)
+{
+	uint32_t missing = 0;
+	uint64_t word;
+
+	for (uint32_t i = 0; i < core->thread_count; i++)
+		missing += !core_read(core, core->threads[i].regs[ARCH_SP], &word, sizeof(word));
+	return missing;
+}
+
 static void note_losses(struct gather *g)
 {
 	const struct core *core = g->core;
+	uint32_t missing = count_missing_stacks(core);
 
 	if (core->is_cut)
 		model_note(g->m,
@@ -279,6 +291,11 @@ static void note_losses(struct gather *g)
 			   "%s: truncated: %llu of %llu bytes are missing; stacks may end early",
 			   core->path, (unsigned long long)core->missing,
 			   (unsigned long long)(core->missing + core->size));
+	if (missing)
+		model_note(g->m,
+			   "%s: %u stacks of %u threads are not in it%s: their frames end early",
+			   core->path, missing, core->thread_count,
+			   core->missing || core->is_cut ? "" : " (coredump_filter, see core(5))");
 	if (!core->map_count)
 		model_note(g->m, "%s: does not say which files were mapped: frames have no names",
 			   core->path);

@@ -234,10 +234,14 @@ int stack_resolve_core(struct stacks *s, uint32_t stack)
 	uint32_t thread = s->m->stacks.items[stack].raw;
 	struct unwind_start start = {
 		.known = ARCH_ALL_REGS, .read = read_core, .context = (void *)s->core};
+	uint64_t word;
 
 	if (!s->core || thread >= s->core->thread_count)
 		return fail(s, stack, -ENOENT, "its core is not there");
 	memcpy(start.regs, s->core->threads[thread].regs, sizeof(start.regs));
 	start.blocked = s->core->threads[thread].blocked;
-	return stack_unwind_and_name(s, stack, &start, false);
+	/* What was left out of the core is no error of the program. */
+	bool has_stack = core_read(s->core, start.regs[ARCH_SP], &word, sizeof(word));
+
+	return stack_unwind_and_name(s, stack, &start, !has_stack || s->core->missing);
 }

@@ -1,6 +1,7 @@
 """`lockjam report CORE`: cores of the kernel and of gcore, plain and compressed, with and without a
 record, of programs that are missing or others, and cores that are cut, foreign or forged. Frames
 are compared with gdb's."""
+import collections
 import glob
 import json
 import os
@@ -138,6 +139,7 @@ def compare(view, stacks):
     """(frames of gdb, how many of their functions we have in gdb's order, how many of those with the
     same file and line)."""
     total = same = exact = 0
+    differences = collections.Counter()
     for tid, theirs in stacks.items():
         ours = our_stack(stack(view, tid))
         at = 0
@@ -145,15 +147,17 @@ def compare(view, stacks):
             total += 1
             # gdb also names callers that left by a tail call; and lines of headers differ.
             place = next((i for i in range(at, len(ours)) if ours[i][0] == frame[0]), None)
-            if place is not None:
-                same += 1
-                if ours[place][1:] == frame[1:] or not frame[1]:
-                    exact += 1
-                else:
-                    print(f"# gdb: {frame}, lockjam: {ours[place]}")
-                at = place + 1
+            if place is None:
+                differences[f"only gdb: {frame}"] += 1
+                continue
+            same += 1
+            at = place + 1
+            if ours[place][1:] == frame[1:] or not frame[1]:
+                exact += 1
             else:
-                print(f"# only gdb: {frame}")
+                differences[f"gdb: {frame}, lockjam: {ours[place]}"] += 1
+    for line, count in differences.items():
+        print(f"# {count} x {line}")
     return total, same, exact
 
 
@@ -185,7 +189,7 @@ def check_agreement(case, name, exe, victim):
     """Dumps a process that is asleep; lockjam's view of its core, after the comparison."""
     asleep(victim)
     core = kernel_core(case, victim)
-    view = report(case, core)
+    view = report(case, core, "--all")
     must_agree(name, view, gdb_stacks(exe, core))
     return view
 
@@ -244,6 +248,35 @@ def _(case):
     assert views.is_subsequence(["<signal>", "spin", "main"], names), names
     at = names.index("<signal>")
     assert "clock_gettime" in names[at + 1], names
+
+
+@tap.test("200 threads: each has its frames, and they are gdb's", 120)
+def _(case):
+    need("gdb")
+    need_kernel_cores()
+    code = ("import threading, time\n"
+            "gate = threading.Barrier(201)\n"
+            "def wait():\n    gate.wait()\n    threading.Event().wait()\n"
+            "for _ in range(200): threading.Thread(target=wait, daemon=True).start()\n"
+            "gate.wait(); print('ready', flush=True); time.sleep(100)\n")
+    victim = case.start(["/usr/bin/python3", "-c", code], preexec_fn=dumping()).await_ready()
+    view = check_agreement(case, "python3 with 200 threads", "/usr/bin/python3", victim)
+    stacks = [b for b in view["backtraces"] if b["of"] == "now"]
+    assert len(stacks) == 201 and len({b["tid"] for b in stacks}) == 201, len(stacks)
+    assert all(len(b["frames"]) >= 5 and not b["incomplete"] for b in stacks), stacks[0]
+
+
+@tap.test("a core without stacks: said, what is in registers is shown, nothing is made up")
+def _(case):
+    victim, core = make(case, "heap-threaded", filter_bits=0)
+    view = report(case, core)
+    assert any("2 stacks of 2 threads are not in it" in n["text"] and "coredump_filter" in n["text"]
+               for n in view["notes"]), view["notes"]
+    frames = stack(view, victim.pid)
+    assert frames and "lock_wait" in str(views.functions(frames)), frames
+    assert "main" not in views.functions(frames), frames
+    texts = [f["arguments"] for b in view["backtraces"] for f in b["frames"] if f["arguments"]]
+    assert not [t for t in texts if "error" in t], texts
 
 
 # --- what notes say -----------------------------------------------------------------------------
