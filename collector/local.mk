@@ -40,6 +40,27 @@ collector_libcollector_a_SOURCES = \
 	collector/core/core_note.c \
 	collector/core/core_tell.c \
 	collector/core/core_unpack.c \
+	collector/inject/inject.c \
+	collector/inject/inject.h \
+	collector/inject/inject_arch.h \
+	collector/inject/inject_block.h \
+	collector/inject/inject_calls.c \
+	collector/inject/inject_calls.h \
+	collector/inject/inject_harmless.c \
+	collector/inject/inject_judge.c \
+	collector/inject/inject_maps.c \
+	collector/inject/inject_maps.h \
+	collector/inject/inject_obstacle.c \
+	collector/inject/inject_point.c \
+	collector/inject/inject_point.h \
+	collector/inject/inject_remote.c \
+	collector/inject/inject_remote.h \
+	collector/inject/inject_target.c \
+	collector/inject/inject_target.h \
+	collector/inject/inject_trace.c \
+	collector/inject/inject_trace.h \
+	collector/inject/inject_verify.c \
+	collector/inject/inject_verify.h \
 	collector/model/findings.c \
 	collector/model/findings.def \
 	collector/model/findings.h \
@@ -156,10 +177,11 @@ collector_libcollector_a_SOURCES = \
 	collector/unwind/unwind_signal.c \
 	preload/segment.h
 if ARCH_X86_64
-collector_libcollector_a_SOURCES += collector/arch/arch-x86_64.c
+collector_libcollector_a_SOURCES += collector/arch/arch-x86_64.c \
+	collector/inject/inject-x86_64.c collector/inject/stub-x86_64.S
 endif
 if ARCH_AARCH64
-collector_libcollector_a_SOURCES += collector/arch/arch-aarch64.c
+collector_libcollector_a_SOURCES += collector/arch/arch-aarch64.c collector/inject/inject-none.c
 endif
 collector_libcollector_a_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(UNPACK_CFLAGS)
 

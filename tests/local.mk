@@ -161,6 +161,14 @@ EXTRA_DIST += \
 	tests/arguments/rust.rs \
 	tests/arguments/values.c
 
+# --- loading into a running process ---------------------------------------------------------------
+check_PROGRAMS += tests/inject/blocked tests/inject/injector
+check_LTLIBRARIES += tests/inject/liblockjam.la
+tests_inject_liblockjam_la_SOURCES = tests/inject/standin.c
+tests_inject_liblockjam_la_LDFLAGS = -module -shared -avoid-version -rpath $(abs_builddir) -Wl,-z,nodelete
+tests_inject_injector_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
+tests_inject_injector_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
+
 # --- end to end ---------------------------------------------------------------------------------
 TEST_LIBRARY = \
 	tests/lib/__init__.py \
@@ -183,6 +191,7 @@ E2E_TESTS = \
 	tests/e2e/run.py \
 	tests/e2e/dispositions.py \
 	tests/e2e/handlers.py \
+	tests/e2e/inject.py \
 	tests/e2e/kernel.py \
 	tests/e2e/layering.py \
 	tests/e2e/leases.py \

@@ -21,7 +21,7 @@ ALLOWED = {"preload": ("preload/", "config.h"),
            "cli": ("cli/", "collector/", "preload/segment.h", "config.h")}
 # The floors of the collector: a folder includes itself and what stands before it here.
 FLOORS = ("model", "arch", "proc", "ptrace", "segment", "core", "symbol", "unwind", "argument", "stack",
-          "source", "analysis", "sample")
+          "inject", "source", "analysis", "sample")
 # Links of the shim: DESIGN allows libc alone; the loader and libm come with it.
 SHIM_LIBRARIES = re.compile(r"^(libc\.so\.|ld-linux)")
 

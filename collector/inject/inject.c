@@ -1,0 +1,240 @@
+#include "config.h"
+
+#include "collector/inject/inject.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/inject/inject_arch.h"
+#include "collector/inject/inject_remote.h"
+#include "collector/inject/inject_verify.h"
+
+#define BY_SAMPLING "lockjam attach without --inject records from outside"
+
+struct injection {
+	const struct inject_request *request;
+	struct inject_outcome *outcome;
+	struct collect_error *error;
+	struct proc *proc;
+	struct inject_target target;
+	struct inject_point point;
+	struct inject_remote remote;
+	uint64_t deadline_ns; /* of the calls */
+};
+
+static int fail(struct injection *in, int code, const char *cause, const char *advice)
+{
+	return collect_fail(in->error, code, in->target.object, cause, advice);
+}
+
+static int begin(struct injection *in)
+{
+	size_t code_size = 0;
+
+	in->proc = proc_new("/");
+	if (!in->proc)
+		return fail(in, -ENOMEM, strerror(ENOMEM), "");
+	if (!inject_arch_is_supported())
+		return fail(in, -ENOTSUP, "--inject is not supported on " ARCH_NAME, BY_SAMPLING);
+	inject_arch_code(&code_size);
+	return inject_target_open(&in->target, in->proc, in->request->pid, code_size, in->error);
+}
+
+static void end(struct injection *in)
+{
+	inject_target_close(&in->target);
+	proc_free(in->proc);
+}
+
+/* --- at the safe point
+ * ------------------------------------------------------------------------------ */
+
+static int call(struct injection *in, uint64_t function, const uint64_t arguments[3],
+		uint64_t *result)
+{
+	return inject_remote_call(&in->remote, function, arguments, in->deadline_ns, result);
+}
+
+static int explain_call(struct injection *in, int code)
+{
+	if (code == -EFAULT)
+		return fail(in, code, "the call crashed and was undone", BY_SAMPLING);
+	if (code == -ESRCH)
+		return fail(in, code, "has ended, or became another program", "");
+	return fail(in, code, strerror(-code), BY_SAMPLING);
+}
+
+/* What dlerror() says. */
+static int explain_dlopen(struct injection *in)
+{
+	uint64_t text = 0;
+	char cause[sizeof(in->error->cause)] = "dlopen() failed";
+	size_t prefix = strlen(cause);
+
+	if (in->target.dlerror && !call(in, in->target.dlerror, (uint64_t[3]){0}, &text) && text) {
+		snprintf(cause + prefix, sizeof(cause) - prefix, ": ");
+		trace_read(&in->point.trace, text, cause + prefix + 2, sizeof(cause) - prefix - 3);
+	}
+	return fail(in, -ELIBACC, cause, "the process itself must be able to read the file");
+}
+
+/* As preload/segment.h has the reasons. */
+static int explain_attach(struct injection *in, int64_t code)
+{
+	if (code == -EALREADY)
+		return fail(in, -EALREADY, "is being recorded already", "lockjam graph shows it");
+	if (code == -EBUSY)
+		return fail(in, -EBUSY, "is being attached or detached by another lockjam",
+			    "try again");
+	if (code == 0)
+		return fail(in, -ENOENT, "has no calls that could be redirected", BY_SAMPLING);
+	return fail(in, code > -4096 ? (int)code : -EIO,
+		    code > -4096 ? strerror((int)-code) : "the shim refused", BY_SAMPLING);
+}
+
+static int attach_calls(struct injection *in)
+{
+	struct inject_target *t = &in->target;
+	uint64_t handle, function, result;
+	uint64_t path = inject_remote_string(&in->remote, 0, in->request->shim);
+	uint64_t name = inject_remote_string(&in->remote, 1, "lockjam_attach");
+
+	if (!path || !name)
+		return fail(in, -ENAMETOOLONG, "the path of liblockjam.so is too long", "");
+	int code = call(in, t->dlopen, (uint64_t[3]){path, (uint64_t)t->dlopen_flags}, &handle);
+
+	if (code)
+		return explain_call(in, code);
+	if (!handle)
+		return explain_dlopen(in);
+	code = call(in, t->dlsym, (uint64_t[3]){handle, name}, &function);
+	if (code)
+		return explain_call(in, code);
+	uint64_t dir = inject_remote_string(&in->remote, 0, in->request->dir);
+
+	if (!function || !dir)
+		return fail(in, -ENOEXEC, "the loaded liblockjam.so is of another version",
+			    "start the process anew");
+	code = call(in, function, (uint64_t[3]){dir}, &result);
+	if (code)
+		return explain_call(in, code);
+	in->outcome->calls = result;
+	return (int64_t)result > 0 ? 0 : explain_attach(in, (int64_t)result);
+}
+
+static int detach_calls(struct injection *in)
+{
+	struct module *shim = inject_target_shim(&in->target);
+	uint64_t function, result;
+
+	if (!inject_target_symbol(&in->target, shim, "lockjam_detach", &function))
+		return fail(in, -ENOEXEC, "its liblockjam.so is of another version", "");
+	int code = call(in, function, (uint64_t[3]){0}, &result);
+
+	if (code)
+		return explain_call(in, code);
+	in->outcome->calls = result;
+	if ((int64_t)result < 0)
+		return fail(in, (int64_t)result > -4096 ? (int)result : -EIO, "was not attached to",
+			    "");
+	return 0;
+}
+
+static int explain_point(struct injection *in, int code, const char *reason)
+{
+	char cause[sizeof(in->error->cause)];
+
+	if (code == -ESRCH)
+		return fail(in, code, "has ended", "");
+	snprintf(cause, sizeof(cause), "no thread came to a safe point: the last one looked at %s",
+		 reason);
+	return fail(in, code, cause, "try again, or with a longer --timeout");
+}
+
+/* Stops a thread, has it make the calls, and lets it go; then all is as before but for their
+ * effect. */
+static int with_thread(struct injection *in, int (*calls)(struct injection *))
+{
+	uint64_t began_ns = trace_clock_ns();
+	const char *reason = "";
+	int code = inject_point_find(&in->target, began_ns + in->request->timeout_ns, &in->point,
+				     &reason);
+
+	if (code)
+		return explain_point(in, code, reason);
+	began_ns = trace_clock_ns();
+	in->deadline_ns = began_ns + in->request->timeout_ns;
+	in->outcome->tid = in->point.trace.tid;
+	code = inject_remote_begin(&in->remote, &in->target, &in->point);
+	code = code ? fail(in, code, "its stack cannot be written to", BY_SAMPLING) : calls(in);
+	if (!inject_remote_end(&in->remote) && code == -ETIMEDOUT)
+		fail(in, code,
+		     "the call did not return in time; it will, and the thread goes on then",
+		     "see lockjam stacks");
+	in->outcome->stood_ns = trace_clock_ns() - began_ns;
+	return code;
+}
+
+/* --- verbs
+ * -------------------------------------------------------------------------------------------- */
+
+static int attach(struct injection *in)
+{
+	int code = inject_obstacle_path(&in->target, in->request->shim, in->error);
+
+	if (!code)
+		code = with_thread(in, attach_calls);
+	if (code)
+		return code;
+	const char *wrong = inject_verify(&in->target, &in->outcome->locks);
+
+	if (!wrong)
+		return 0;
+	/* Any doubt: undone. */
+	inject_target_refresh(&in->target);
+	if (!inject_target_shim(&in->target) || with_thread(in, detach_calls))
+		return fail(in, -EIO, wrong, "undo it with lockjam attach --detach");
+	return fail(in, -EIO, wrong, "it was undone");
+}
+
+static int detach(struct injection *in)
+{
+	if (!inject_target_shim(&in->target))
+		return fail(in, -ENOENT, "has no liblockjam.so in it", "");
+	return with_thread(in, detach_calls);
+}
+
+static int inject(const struct inject_request *request, struct inject_outcome *outcome,
+		  struct collect_error *error, int (*verb)(struct injection *))
+{
+	struct injection *in = calloc(1, sizeof(*in));
+
+	memset(outcome, 0, sizeof(*outcome));
+	if (!in)
+		return collect_fail(error, -ENOMEM, "", strerror(ENOMEM), "");
+	in->request = request;
+	in->outcome = outcome;
+	in->error = error;
+	int code = begin(in);
+
+	if (!code)
+		code = verb(in);
+	memcpy(outcome->object, in->target.object, sizeof(outcome->object));
+	end(in);
+	free(in);
+	return code;
+}
+
+int inject_attach(const struct inject_request *request, struct inject_outcome *outcome,
+		  struct collect_error *error)
+{
+	return inject(request, outcome, error, attach);
+}
+
+int inject_detach(const struct inject_request *request, struct inject_outcome *outcome,
+		  struct collect_error *error)
+{
+	return inject(request, outcome, error, detach);
+}

@@ -1,0 +1,191 @@
+#include "config.h"
+
+#include "collector/inject/inject_calls.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CPUS_MAX 8192
+
+static const char waits_for_lock[] = "waits for a lock: it would lose its place";
+
+struct rule {
+	long number;
+	enum inject_call way;
+	bool has_fd; /* the first argument: a socket may have a time limit, see below */
+	int flags;   /* index of the argument with recv's flags, 0 none */
+	int limit;   /* index of the argument with the time limit; 0 none */
+};
+
+/* signal(7), "Interruption of system calls and library functions by stop signals". */
+static const struct rule rules[] = {
+	{.number = SYS_read, .way = INJECT_CALL_KERNEL, .has_fd = true},
+	{.number = SYS_readv, .way = INJECT_CALL_KERNEL, .has_fd = true},
+	{.number = SYS_recvfrom, .way = INJECT_CALL_KERNEL, .has_fd = true, .flags = 3},
+	{.number = SYS_recvmsg, .way = INJECT_CALL_KERNEL, .has_fd = true, .flags = 2},
+	{.number = SYS_accept, .way = INJECT_CALL_KERNEL, .has_fd = true},
+	{.number = SYS_accept4, .way = INJECT_CALL_KERNEL, .has_fd = true},
+	{.number = SYS_ppoll, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_pselect6, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_nanosleep, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_clock_nanosleep, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_futex, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_rt_sigsuspend, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_wait4, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_waitid, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_restart_syscall, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_epoll_pwait, .way = INJECT_CALL_ENDLESS, .limit = 3},
+#ifdef SYS_epoll_wait /* architectures as old as that */
+	{.number = SYS_epoll_wait, .way = INJECT_CALL_ENDLESS, .limit = 3},
+	{.number = SYS_poll, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_select, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_pause, .way = INJECT_CALL_KERNEL},
+#endif
+	{.number = SYS_rt_sigtimedwait, .way = INJECT_CALL_ENDLESS, .limit = 2},
+};
+
+static const struct rule *find_rule(long number)
+{
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (rules[i].number == number)
+			return &rules[i];
+	return NULL;
+}
+
+/*
+ * What the descriptor's SO_RCVTIMEO and SO_RCVLOWAT say: with a time limit such a call ends with
+ * EINTR, and how much was left nobody knows; waiting for several bytes it ends with the first of
+ * them. Asked of a duplicate, which for a socket has no effect on the original.
+ */
+static bool is_plain(pid_t pid, int fd)
+{
+	struct timeval limit = {0};
+	int low = 1;
+	socklen_t size = sizeof(limit), low_size = sizeof(low);
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	int copy = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	bool is = copy >= 0;
+
+	if (is && getsockopt(copy, SOL_SOCKET, SO_RCVTIMEO, &limit, &size))
+		is = errno == ENOTSOCK;
+	else if (is && getsockopt(copy, SOL_SOCKET, SO_RCVLOWAT, &low, &low_size))
+		is = false;
+	if (copy >= 0)
+		close(copy);
+	if (pidfd >= 0)
+		close(pidfd);
+	return is && !limit.tv_sec && !limit.tv_usec && low <= 1;
+}
+
+enum inject_call inject_call_judge(pid_t pid, const struct proc_syscall *call, const char **reason)
+{
+	const struct rule *rule = find_rule(call->number);
+
+	*reason = "waits in a system call that cannot be repeated exactly";
+	if (call->number == SYS_fcntl || call->number == SYS_flock)
+		*reason = waits_for_lock;
+	if (!rule)
+		return INJECT_CALL_NEVER;
+	/* Locks of libc wait with FUTEX_WAIT, all else with FUTEX_WAIT_BITSET. */
+	if (rule->number == SYS_futex && (call->args[1] & FUTEX_CMD_MASK) != FUTEX_WAIT_BITSET) {
+		*reason = waits_for_lock;
+		return INJECT_CALL_NEVER;
+	}
+	if (rule->flags && (call->args[rule->flags] & MSG_WAITALL))
+		return INJECT_CALL_NEVER;
+	if (rule->has_fd && !is_plain(pid, (int)call->args[0])) {
+		*reason = "waits at a socket with a time limit, of which the rest is not known";
+		return INJECT_CALL_NEVER;
+	}
+	if (rule->number == SYS_rt_sigtimedwait && call->args[rule->limit]) {
+		*reason = "waits for a signal with a time limit, of which the rest is not known";
+		return INJECT_CALL_NEVER;
+	}
+	if (rule->limit && rule->number != SYS_rt_sigtimedwait && (int)call->args[rule->limit] >= 0)
+		return INJECT_CALL_TIMED;
+	return rule->way;
+}
+
+unsigned inject_call_limit(long number)
+{
+	const struct rule *rule = find_rule(number);
+
+	return rule ? (unsigned)rule->limit : 0;
+}
+
+/* --- for how long
+ * ---------------------------------------------------------------------------------- */
+
+/* When it last ran, by its processor's clock: milliseconds with six digits. */
+static bool read_last_run(const struct proc *proc, pid_t pid, pid_t tid, uint64_t *ns)
+{
+	char text[4096];
+	unsigned long long ms, rest;
+
+	if (proc_read_some(proc, text, sizeof(text), "%d/task/%d/sched", (int)pid, (int)tid) <= 0)
+		return false;
+	const char *line = strstr(text, "\nse.exec_start");
+	const char *colon = line ? strchr(line, ':') : NULL;
+
+	if (!colon || sscanf(colon, ": %llu.%6llu", &ms, &rest) != 2)
+		return false;
+	*ns = ms * UINT64_C(1000000) + rest;
+	return true;
+}
+
+/* Field 39 of stat, counted from the state, which is the third. */
+static int read_processor(const struct proc *proc, pid_t pid, pid_t tid)
+{
+	char text[1024];
+
+	if (proc_read_some(proc, text, sizeof(text), "%d/task/%d/stat", (int)pid, (int)tid) <= 0)
+		return -1;
+	char *at = strrchr(text, ')');
+
+	for (int field = 2; at && field < 39; field++)
+		at = strchr(at + 1, ' ');
+	return at ? atoi(at) : -1;
+}
+
+/* The clocks of processors differ by the time that each has spent on interrupts: ours is read on
+ * the same one, right after we went to sleep there. */
+static bool read_clock(const struct proc *proc, int processor, uint64_t *ns)
+{
+	cpu_set_t *before = CPU_ALLOC(CPUS_MAX), *one = CPU_ALLOC(CPUS_MAX);
+	size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
+	bool is = false;
+
+	if (before && one && processor >= 0 && processor < CPUS_MAX) {
+		CPU_ZERO_S(size, one);
+		CPU_SET_S(processor, size, one);
+		if (!sched_getaffinity(0, size, before) && !sched_setaffinity(0, size, one)) {
+			nanosleep(&(struct timespec){.tv_nsec = 1}, NULL);
+			is = read_last_run(proc, getpid(), gettid(), ns);
+			sched_setaffinity(0, size, before);
+		}
+	}
+	CPU_FREE(before);
+	CPU_FREE(one);
+	return is;
+}
+
+bool inject_call_asleep_ns(const struct proc *proc, pid_t pid, pid_t tid, uint64_t *ns)
+{
+	uint64_t then, now;
+	int processor = read_processor(proc, pid, tid);
+
+	if (!read_last_run(proc, pid, tid, &then) || !read_clock(proc, processor, &now) ||
+	    now < then)
+		return false;
+	*ns = now - then;
+	return true;
+}

@@ -1,0 +1,268 @@
+#include "config.h"
+
+#include "collector/inject/inject_point.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "collector/inject/inject_arch.h"
+#include "collector/stack/stack_live.h"
+
+#define STOP_NS UINT64_C(100000000) /* that a thread gets to come to its stop */
+#define NAP_NS 5000000
+#define FRAMES_MAX 1000
+#define STACK_ROOM (64 * 1024 + INJECT_STACK) /* that a call may take, and that we do */
+
+/* A thread as it was seen before it was stopped. */
+struct sight {
+	pid_t tid;
+	struct proc_syscall call;
+	enum inject_call way; /* where it waits */
+	unsigned long switches;
+	uint64_t seen_ns, asleep_ns; /* the second of INJECT_CALL_TIMED */
+};
+
+static unsigned long count_switches(const struct inject_target *t, pid_t tid)
+{
+	static const char key[] = "\nvoluntary_ctxt_switches:";
+	char text[4096];
+
+	if (proc_read_some(t->proc, text, sizeof(text), "%d/task/%d/status", (int)t->pid,
+			   (int)tid) <= 0)
+		return 0;
+	const char *found = strstr(text, key);
+
+	return found ? strtoul(found + strlen(key), NULL, 10) : 0;
+}
+
+/* --- before it is stopped
+ * -------------------------------------------------------------------------- */
+
+static bool judge_waiting(struct inject_target *t, const struct sight *s, const char **reason)
+{
+	struct unwind_frames frames;
+	struct unwind_start start;
+	struct stack_live *live;
+
+	const struct stack_subject subject = {t->proc, t->pid, s->tid, false};
+
+	if (stack_live_look(&subject, &live, reason))
+		return false;
+	stack_live_start(live, &start);
+	bool is_safe = !unwind(t->unwinder, &start, FRAMES_MAX, &frames);
+
+	if (is_safe) {
+		is_safe = inject_judge(t, &frames, true, reason);
+		unwind_frames_done(&frames);
+	}
+	stack_live_free(live);
+	return is_safe;
+}
+
+static bool look(struct inject_target *t, struct sight *s, const char **reason)
+{
+	*reason = "the thread is gone";
+	s->switches = count_switches(t, s->tid);
+	s->seen_ns = trace_clock_ns();
+	if (proc_read_syscall(t->proc, t->pid, s->tid, &s->call))
+		return false;
+	*reason = "may be in the program's own allocator";
+	if (s->call.is_running)
+		return !t->program_allocates;
+	*reason = "waits outside of system calls";
+	if (s->call.number < 0)
+		return false;
+	s->way = inject_call_judge(t->pid, &s->call, reason);
+	if (s->way == INJECT_CALL_NEVER)
+		return false;
+	if (s->way == INJECT_CALL_TIMED) {
+		*reason = "waits with a time limit, of which the rest is not known";
+		if (!inject_call_asleep_ns(t->proc, t->pid, s->tid, &s->asleep_ns))
+			return false;
+		s->seen_ns = trace_clock_ns();
+	}
+	return judge_waiting(t, s, reason);
+}
+
+/* --- once it is stopped
+ * ---------------------------------------------------------------------------- */
+
+static bool read_memory(void *context, uint64_t address, void *data, size_t size)
+{
+	struct inject_point *point = context;
+
+	return !trace_read(&point->trace, address, data, size);
+}
+
+static bool judge_stopped(struct inject_target *t, struct inject_point *point, bool is_waiting,
+			  const char **reason)
+{
+	struct unwind_start start = {.read = read_memory, .context = point, .known = ARCH_ALL_REGS};
+	struct arch_stopped stopped;
+	struct unwind_frames frames;
+
+	*reason = "has registers that are not known here";
+	if (!arch_read_regset(&point->before.regs, sizeof(point->before.regs), &stopped))
+		return false;
+	memcpy(start.regs, stopped.regs, sizeof(start.regs));
+	*reason = "memory is out";
+	if (unwind(t->unwinder, &start, FRAMES_MAX, &frames))
+		return false;
+	bool is_safe = inject_judge(t, &frames, is_waiting, reason);
+
+	unwind_frames_done(&frames);
+	return is_safe;
+}
+
+/* It is the thread's own stack, not that of a coroutine, and has room. */
+static bool has_stack(const struct inject_target *t, const struct inject_point *point)
+{
+	uint64_t sp = inject_arch_sp(&point->before.regs);
+	const struct inject_map *map = inject_maps_find(&t->maps, sp);
+	bool is_main = point->trace.tid == t->pid;
+
+	if (!map || strncmp(map->access, "rw", 2) || sp % 8 || sp - map->start < INJECT_STACK)
+		return false;
+	if (is_main && !strcmp(map->path, "[stack]"))
+		return true; /* it grows */
+	return point->tls >= map->start && point->tls < map->end && sp - map->start >= STACK_ROOM;
+}
+
+/* The time that is left to a call that ended with EINTR. False: it cannot be known. */
+static bool find_limit(struct inject_target *t, struct inject_point *point, const struct sight *s,
+		       const struct proc_syscall *call)
+{
+	unsigned limit = inject_call_limit(call->number);
+	uint64_t limit_ns = call->args[limit] * UINT64_C(1000000);
+
+	/* It ran a moment ago: all of its time is left. */
+	if (s->call.is_running) {
+		point->limit_ns = trace_clock_ns() + limit_ns;
+		return true;
+	}
+	/* Asleep all the time: of switches there was only ours. */
+	point->limit_ns = s->seen_ns + (limit_ns > s->asleep_ns ? limit_ns - s->asleep_ns : 0);
+	return count_switches(t, s->tid) - s->switches <= 1;
+}
+
+static bool judge(struct inject_target *t, struct inject_point *point, const struct sight *s,
+		  const char **reason)
+{
+	struct proc_syscall call = {.number = -1};
+	bool is_waiting = inject_arch_interrupted(&point->before.regs, &call);
+
+	/* An EINTR without a handler is nothing that a program should see. */
+	bool has_ended = inject_arch_repeat(&point->before.regs);
+
+	if (is_waiting) {
+		enum inject_call way = inject_call_judge(t->pid, &call, reason);
+
+		if (way == INJECT_CALL_TIMED && has_ended && !find_limit(t, point, s, &call)) {
+			*reason = "waits with a time limit, of which the rest is not known";
+			return false;
+		}
+		if (way == INJECT_CALL_NEVER)
+			return false;
+	}
+	*reason = "is in a restartable sequence";
+	if (trace_is_in_sequence(&point->trace, inject_arch_pc(&point->before.regs)))
+		return false;
+	*reason = "has too little room on its stack";
+	return has_stack(t, point) && judge_stopped(t, point, is_waiting, reason);
+}
+
+void inject_point_set_limit(struct inject_point *point)
+{
+	uint64_t now = trace_clock_ns();
+
+	if (point->limit_ns)
+		inject_arch_set_limit(
+			&point->before.regs,
+			point->limit_ns > now ? (point->limit_ns - now + 999999) / 1000000 : 0);
+}
+
+void inject_point_leave(struct inject_point *point)
+{
+	inject_point_set_limit(point);
+	trace_set_registers(&point->trace, &point->before.regs);
+	trace_detach(&point->trace, 0);
+}
+
+/* 0: it stands. -EAGAIN: not this one. -ETIMEDOUT: it did not stop, and is let go with our end. */
+static int stop(pid_t tid, struct inject_point *point, const char **reason)
+{
+	uint64_t deadline = trace_clock_ns() + STOP_NS;
+	int error = trace_seize(&point->trace, tid);
+
+	*reason = error == -EPERM
+			  ? "may not be traced (run as its user or as root; another tracer?)"
+			  : "the thread is gone";
+	if (!error)
+		error = trace_interrupt(&point->trace);
+	if (error)
+		return error;
+	while (trace_wait(&point->trace, deadline) == TRACE_SIGNAL)
+		trace_resume(&point->trace, false, point->trace.signo);
+	*reason = "does not come to a stop";
+	if (point->trace.stop == TRACE_RUNS)
+		return -ETIMEDOUT;
+	*reason = "became another program";
+	if (point->trace.stop == TRACE_EXEC)
+		trace_detach(&point->trace, 0);
+	if (point->trace.stop != TRACE_PAUSE)
+		return -EAGAIN;
+	*reason = "has registers that are not known here";
+	error = trace_get(&point->trace, &point->before);
+	if (!error && !inject_arch_is_known(&point->before.regs))
+		error = -ENOTSUP;
+	if (error)
+		trace_detach(&point->trace, 0);
+	point->tls = inject_arch_tls(&point->before.regs);
+	return error;
+}
+
+static int try_thread(struct inject_target *t, pid_t tid, struct inject_point *point,
+		      const char **reason)
+{
+	struct sight sight = {.tid = tid};
+
+	if (!look(t, &sight, reason))
+		return -EAGAIN;
+	point->limit_ns = 0;
+	int error = stop(tid, point, reason);
+
+	if (error)
+		return error == -ESRCH || error == -EAGAIN ? -EAGAIN : error;
+	if (judge(t, point, &sight, reason))
+		return 0;
+	inject_point_leave(point);
+	return -EAGAIN;
+}
+
+int inject_point_find(struct inject_target *t, uint64_t deadline_ns, struct inject_point *point,
+		      const char **reason)
+{
+	int error = -EAGAIN;
+
+	*reason = "has no threads";
+	while (error == -EAGAIN) {
+		int *tids;
+		ssize_t count = proc_list(t->proc, &tids, "%d/task", (int)t->pid);
+
+		if (count <= 0)
+			return -ESRCH;
+		for (ssize_t i = 0; i < count && error == -EAGAIN; i++)
+			error = try_thread(t, tids[i], point, reason);
+		free(tids);
+		if (error != -EAGAIN || trace_clock_ns() > deadline_ns)
+			break;
+		nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+		/* It may have loaded what the unwinder does not know. */
+		if (inject_target_refresh(t))
+			return -ESRCH;
+	}
+	return error;
+}
