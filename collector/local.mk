@@ -7,6 +7,7 @@ collector_libcollector_a_SOURCES = \
 	collector/collector.h \
 	collector/analysis/analysis.c \
 	collector/analysis/analysis.h \
+	collector/analysis/analysis_behalf.c \
 	collector/analysis/analysis_calls.c \
 	collector/analysis/analysis_cycle.c \
 	collector/analysis/analysis_cycle.h \
@@ -17,6 +18,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_group.c \
 	collector/analysis/analysis_resets.c \
 	collector/analysis/analysis_restarts.c \
+	collector/analysis/safe.def \
 	collector/argument/argument.c \
 	collector/argument/argument.h \
 	collector/argument/argument_entry.c \
@@ -125,6 +127,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/segment_memfd.c \
 	collector/source/segment_model.c \
 	collector/source/segment_story.c \
+	collector/source/segment_why.c \
 	collector/source/select.c \
 	collector/source/select.h \
 	collector/source/select_reduce.c \

@@ -192,6 +192,7 @@ static uint32_t write_record(const struct finding_call *call, const struct key *
 	record->kind = SEG_FIND_UNSAFE_CALL;
 	record->flags = key->flags;
 	record->function = name_string(call->function);
+	record->why = call->why;
 	record->signo = key->signo;
 	record->handler =
 		signal_record(frame->disposition); /* of this segment: it may have forked */

@@ -15,6 +15,7 @@ struct finding_call {
 	const char *function;
 	struct shim_frame *frame; /* the innermost active handler */
 	const uint64_t *regs;     /* ARCH_REGS of them, as the caller sees them after the call */
+	uint32_t why;             /* enum seg_why */
 	uint16_t flags;           /* of enum seg_finding_flag, what the function's kind says */
 };
 

@@ -299,6 +299,27 @@ enum seg_finding_flag {
 	SEG_FIND_LOCK_CALL = 1 << 5,   /* function waits for a lock */
 };
 
+/*
+ * Why a function is unsafe in a handler: bits of seg_finding.why, from the table of functions
+ * (unsafe.def). 0: not known, of a writer that did not say.
+ */
+enum seg_why {
+	SEG_WHY_WAIT = 1 << 0,    /* waits for a lock of the program's */
+	SEG_WHY_STREAM = 1 << 1,  /* works on a stream of stdio: its lock, its buffer */
+	SEG_WHY_ZONE = 1 << 2,    /* the time zone: its lock, its file */
+	SEG_WHY_ENVIRON = 1 << 3, /* changes the environment */
+	SEG_WHY_LOCK = 1 << 4,    /* takes a lock of libc's */
+	SEG_WHY_HEAP = 1 << 5,    /* may call the malloc family */
+	SEG_WHY_DATA = 1 << 6,    /* changes data that other calls share */
+	SEG_WHY_BUFFER = 1 << 7,  /* its result is in a static buffer */
+	SEG_WHY_LOCALE = 1 << 8,  /* looks for translations, reads the locale */
+	SEG_WHY_NAMES = 1 << 9,   /* asks the name service, which has plugins */
+	SEG_WHY_LOADER = 1 << 10, /* may load a module */
+	SEG_WHY_CODE = 1 << 11,   /* calls functions of the program (atexit, atfork, callbacks) */
+	SEG_WHY_FIRST = 1 << 12,  /* prepares something at its first call */
+	SEG_WHY_SAFE = 1 << 13,   /* alone: safe in glibc by its manual, not by POSIX */
+};
+
 #define SEG_REGS 17    /* DWARF order. x86-64: 0..15 then the return address column (rip) */
 #define SEG_REGS_MAX 34 /* aarch64: x0..x30, sp, pc, pstate */
 
@@ -329,7 +350,9 @@ struct seg_finding {
 				      * pc = caller, sp = behind the return address */
 	struct seg_slice slices[2];  /* [0] from sp up; [1] the interrupted stack, if another */
 	uint64_t context;            /* address of the innermost ucontext_t, inside slices[0] */
-	uint64_t reserved[2];
+	uint32_t why;                /* enum seg_why: what makes `function` unsafe */
+	uint32_t reserved0;
+	uint64_t reserved;
 };
 static_assert(sizeof(struct seg_finding) == 400, "ABI");
 

@@ -16,8 +16,26 @@
 /* In thunk-*.S. An entry leads to the thunk's own slow path until the function is known. */
 extern _Atomic(void *) thunk_real[THUNK_COUNT] __attribute__((visibility("hidden")));
 
+/* As unsafe.def calls them. */
+enum {
+	WAIT = SEG_WHY_WAIT,
+	STREAM = SEG_WHY_STREAM,
+	ZONE = SEG_WHY_ZONE,
+	ENVIRON = SEG_WHY_ENVIRON,
+	LOCK = SEG_WHY_LOCK,
+	HEAP = SEG_WHY_HEAP,
+	DATA = SEG_WHY_DATA,
+	BUFFER = SEG_WHY_BUFFER,
+	LOCALE = SEG_WHY_LOCALE,
+	NAMES = SEG_WHY_NAMES,
+	LOADER = SEG_WHY_LOADER,
+	CODE = SEG_WHY_CODE,
+	FIRST = SEG_WHY_FIRST,
+	SAFE = SEG_WHY_SAFE,
+};
+
 const struct thunk_info thunk_info[THUNK_COUNT] = {
-#define UNSAFE(name, way, why) [THUNK_##name] = {#name, THUNK_##way},
+#define UNSAFE(name, way, why) [THUNK_##name] = {#name, THUNK_##way, why},
 #include "preload/unsafe.list"
 #undef UNSAFE
 };
@@ -92,6 +110,7 @@ static void record(uint32_t id, struct shim_frame *frame, const uint64_t *regs)
 		.function = thunk_info[id].name,
 		.frame = frame,
 		.regs = regs,
+		.why = thunk_info[id].why,
 	};
 	uint64_t now;
 	uint32_t finding;
@@ -125,19 +144,25 @@ static void jump(const uint64_t *regs)
 	}
 }
 
+static void look_at(uint32_t id, const uint64_t *regs)
+{
+	const struct thunk_info *info = &thunk_info[id];
+	struct shim_frame *frame = trampoline_active((uintptr_t)regs);
+
+	if (!frame)
+		return;
+	if (info->way == THUNK_ACT || info->why != SEG_WHY_SAFE)
+		frame->has_acted = true;
+	if (info->way == THUNK_JUMP)
+		jump(regs);
+	else if (info->why)
+		record(id, frame, regs);
+}
+
 void *thunk_enter(uint32_t id, const uint64_t *regs)
 {
-	struct shim_frame *frame;
-
-	if (shim_self.frame && !shim_self.in_vfork && !shim_sealed) {
-		frame = trampoline_active((uintptr_t)regs);
-		if (frame)
-			frame->has_acted = true;
-		if (frame && thunk_info[id].way == THUNK_JUMP)
-			jump(regs);
-		else if (frame && thunk_info[id].way != THUNK_ACT)
-			record(id, frame, regs);
-	}
+	if (shim_self.frame && !shim_self.in_vfork && !shim_sealed)
+		look_at(id, regs);
 	return find(id);
 }
 

@@ -31,6 +31,7 @@ enum thunk_way {
 struct thunk_info {
 	const char *name;
 	enum thunk_way way;
+	uint32_t why; /* bits of enum seg_why */
 };
 
 extern const struct thunk_info thunk_info[THUNK_COUNT] __attribute__((visibility("hidden")));

@@ -1,10 +1,11 @@
 /*
- * Calls of async-signal-unsafe functions in handlers. Each recorded call site is one of three:
+ * Calls of async-signal-unsafe functions in handlers. Each recorded call site is one of these:
  *
  *   deadlock-heap   an allocator call, the allocator was interrupted, and the thread never came
  *                   back from the call;
  *   heap-reentered  the same, but glibc did not block (it takes no lock while a process has one
  *                   thread): the heap is being corrupted silently;
+ *   unportable-call the function is safe by libc's manual, though not by POSIX;
  *   unsafe-call     everything else.
  *
  * Sites of one kind, program, function and handler are one finding, whatever process they are of;
@@ -89,11 +90,18 @@ static uint32_t find_stuck_thread(const struct model *m, uint32_t call)
 	return MODEL_NONE;
 }
 
+static bool is_harmless(enum finding_kind kind)
+{
+	return kind == FINDING_UNSAFE_CALL || kind == FINDING_UNPORTABLE_CALL;
+}
+
 static struct site classify(const struct model *m, uint32_t call)
 {
 	const struct model_call *c = &m->calls.items[call];
 	struct site s = {call, MODEL_NONE, FINDING_UNSAFE_CALL, MODEL_NONE};
 
+	if (c->is_safe_in_libc)
+		s.kind = FINDING_UNPORTABLE_CALL;
 	if (!c->is_allocator || !c->has_interrupted_allocator)
 		return s;
 	s.stuck_thread = find_stuck_thread(m, call);
@@ -227,6 +235,25 @@ static const char *where_text(struct model *m, uint32_t sites, uint32_t processe
 	return sites > 1 ? model_stringf(m, ", at %u sites", (unsigned)sites) : "";
 }
 
+/* A call that did no harm yet: what harm it can do. */
+static const char *evidence_of_call(struct model *m, const struct model_call *c, const char *where)
+{
+	const char *interrupted =
+		c->interrupted
+			? model_stringf(m, "; the first one interrupted %s()", c->interrupted)
+			: "";
+	const char *why = c->why && c->function
+				  ? model_stringf(m, "; %s() %s", c->function, c->why)
+				  : "";
+
+	const char *by = c->entered && c->entered_by
+				 ? model_stringf(m, " by %s(), which it had called", c->entered)
+				 : "";
+
+	return model_stringf(m, "recorded: the call was made in the handler%s%s%s%s", by, where,
+			     interrupted, why);
+}
+
 /* `where` stands behind what was recorded. */
 static const char *evidence(struct model *m, const struct site *sites, const char *where)
 {
@@ -244,13 +271,7 @@ static const char *evidence(struct model *m, const struct site *sites, const cha
 			"shows the allocator outside the signal frame",
 			where);
 	default:
-		if (!c->interrupted)
-			return model_stringf(m, "recorded: the call was made in the handler%s",
-					     where);
-		return model_stringf(m,
-				     "recorded: the call was made in the handler%s; the first one "
-				     "interrupted %s()",
-				     where, c->interrupted);
+		return evidence_of_call(m, c, where);
 	}
 }
 
@@ -290,15 +311,17 @@ static void report(struct model *m, const struct site *sites, uint32_t count)
 
 void detect_calls(struct model *m)
 {
-	uint32_t count = m->calls.count;
-	struct site *sites = count ? calloc(count, sizeof(*sites)) : NULL;
+	uint32_t count = 0;
+	struct site *sites = m->calls.count ? calloc(m->calls.count, sizeof(*sites)) : NULL;
 
 	if (!sites) {
-		m->out_of_memory |= count > 0;
+		m->out_of_memory |= m->calls.count > 0;
 		return;
 	}
-	for (uint32_t i = 0; i < count; i++)
-		sites[i] = classify(m, i);
+	for (uint32_t i = 0; i < m->calls.count; i++) {
+		sites[count] = classify(m, i);
+		count += !(is_harmless(sites[count].kind) && analysis_is_on_behalf(m, i));
+	}
 	qsort_r(sites, count, sizeof(*sites), compare_sites, m);
 	for (uint32_t i = 0, end; i < count; i = end) {
 		for (end = i + 1; end < count && !compare_keys(m, &sites[i], &sites[end]);)

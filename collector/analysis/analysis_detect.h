@@ -41,6 +41,12 @@ void analysis_group(struct model *m, uint32_t *items, uint32_t count, analysis_c
 /* The same process, maybe another image of it. */
 bool analysis_is_same_process(const struct model *m, uint32_t a, uint32_t b);
 
+/*
+ * Did libc make this call itself, in a call that is safe, or is told as a finding of its own? Harm that it
+ * did (the heap was re-entered) is told all the same.
+ */
+bool analysis_is_on_behalf(const struct model *m, uint32_t call);
+
 /* Texts for headlines, owned by the model, never NULL. */
 const char *analysis_process_text(struct model *m, uint32_t process); /* "/bin/x (pid 12)" */
 /* "/bin/x (pid 12) and 7 more processes": of a finding that has all its processes. */

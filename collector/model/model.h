@@ -218,8 +218,11 @@ struct model_call {
 	uint32_t handler;      /* into handlers, MODEL_NONE unknown */
 	int signo;
 	const char *function;
+	uint64_t caller;       /* return address of the call, 0 unknown */
 	bool is_allocator;     /* function is of the malloc family */
 	bool is_lock;          /* function waits for a lock */
+	const char *why;       /* what makes it unsafe ("may allocate memory"), NULL unknown */
+	bool is_safe_in_libc;  /* unsafe by POSIX alone: libc's manual promises more */
 	bool is_threaded;      /* the process had several threads */
 	uint64_t count, first_ns, last_ns;
 	uint32_t stack;        /* STACK_SLICE */
@@ -230,6 +233,9 @@ struct model_call {
 	bool is_classified;
 	bool has_interrupted_allocator; /* an allocator frame stands right outside the signal frame */
 	const char *interrupted; /* innermost interrupted function, NULL unknown */
+	uint64_t entered_by;   /* libc called `function`: where libc was entered, as `caller`; else 0 */
+	const char *entered;   /* by which function of it, NULL unknown */
+	bool is_loaders;       /* the loader called `function` for somebody's first call or access */
 };
 
 enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };

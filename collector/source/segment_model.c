@@ -249,8 +249,11 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 	c->handler = mapped(im, SEG_HANDLERS, r->handler);
 	c->signo = r->signo;
 	c->function = model_string(im->m, segment_text(im->s, r->function));
+	c->caller = r->caller;
 	c->is_allocator = r->flags & SEG_FIND_ALLOC_CALL;
 	c->is_lock = r->flags & SEG_FIND_LOCK_CALL;
+	c->why = segment_why_text(im->m, r->why);
+	c->is_safe_in_libc = r->why & SEG_WHY_SAFE;
 	c->is_threaded = r->flags & SEG_FIND_THREADED;
 	c->count = r->count;
 	c->first_ns = r->first_ns;

@@ -124,4 +124,7 @@ void segment_notes_add(struct gather *g, const struct segment *s, uint32_t proce
 /* When all are added: what is to be said of those that were recorded by sampling. */
 void segment_sampling_notes_add(struct gather *g);
 
+/* segment_why.c: bits of enum seg_why as "may allocate or free memory"; NULL for none. */
+const char *segment_why_text(struct model *m, uint32_t why);
+
 #endif

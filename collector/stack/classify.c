@@ -250,6 +250,46 @@ void stacks_classify_thread(struct stacks *s, uint32_t thread)
 
 /* --- a recorded call ------------------------------------------------------------------------- */
 
+static bool is_of(const struct model_frame *f, const char *const *names, size_t count)
+{
+	const char *base = f->module ? strrchr(f->module, '/') : NULL;
+
+	for (size_t i = 0; base && i < count; i++)
+		if (!strncmp(base + 1, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
+static bool is_loader(const struct model_frame *f)
+{
+	static const char *const names[] = {"ld-linux", "ld-2.", "ld.so"};
+
+	return is_of(f, names, COUNT(names));
+}
+
+static bool is_libc(const struct model_frame *f)
+{
+	static const char *const names[] = {"libc.so", "libc-2.", "libpthread"};
+
+	return is_of(f, names, COUNT(names)) || is_loader(f);
+}
+
+/* Was the function, frames[0], called by libc? Then the program called what stands outermost of it. */
+static void find_entry(struct model_call *c, const struct model_frame *frames, uint32_t count)
+{
+	uint32_t outside = 1;
+
+	while (outside < count && frames[outside].kind != FRAME_SIGNAL && is_libc(&frames[outside]))
+		outside++;
+	if (outside < 2 || outside == count || frames[outside].kind == FRAME_SIGNAL)
+		return;
+	while (outside + 1 < count && frames[outside].kind == FRAME_INLINE)
+		outside++;
+	c->entered_by = frames[outside].pc;
+	c->entered = frames[outside - 1].function;
+	c->is_loaders = is_loader(&frames[outside - 1]);
+}
+
 /* Nested handlers: each signal frame may be the one that interrupted the allocator. */
 void stacks_classify(struct stacks *s, uint32_t call)
 {
@@ -264,6 +304,7 @@ void stacks_classify(struct stacks *s, uint32_t call)
 	const struct model_stack *st = &m->stacks.items[c->stack];
 	const struct model_frame *frames = &m->frames.items[st->first_frame];
 
+	find_entry(c, frames, st->frame_count);
 	for (uint32_t i = 0; i < st->frame_count && !c->has_interrupted_allocator; i++) {
 		if (frames[i].kind != FRAME_SIGNAL || i + 1 == st->frame_count)
 			continue;

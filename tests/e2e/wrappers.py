@@ -10,11 +10,11 @@ from lib.elf import exported  # noqa: E402
 
 
 def unsafe_functions():
-    """The functions of unsafe.def that are to be found, without those that leave handlers."""
+    """The functions of unsafe.def that are to be found: those with a reason."""
     with open(os.path.join(SRCDIR, "preload", "unsafe.def"), encoding="utf-8") as file:
-        table = re.findall(r"^UNSAFE\((\w+),\s*(\w+)", file.read(), re.M)
+        table = re.findall(r"^UNSAFE\((\w+), \w+, (.+)\)$", file.read(), re.M)
     names = exported()
-    return [name for name, way in table if way != "JUMP" and name in names]
+    return [name for name, why in table if why != "0" and name in names]
 
 
 def shown_name(name):

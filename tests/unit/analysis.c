@@ -315,6 +315,92 @@ static void heap_deadlocks_of_equal_processes(void)
 	}
 }
 
+/* --- calls that libc makes itself ------------------------------------------------------------- */
+
+static struct model *two_calls(struct model_call **outer, struct model_call **inner)
+{
+	struct model *m = live_model();
+	uint32_t p = add_process(m, 10), h = add_handler(m, p, "on_alarm");
+
+	add_call(m, p, h, "printf");
+	*inner = add_call(m, p, h, "malloc");
+	*outer = &m->calls.items[0];
+	(*outer)->caller = 0x1000;
+	(*inner)->caller = 0x7000;
+	(*inner)->is_allocator = true;
+	(*inner)->entered_by = 0x1000;
+	(*inner)->entered = "__printf";
+	return m;
+}
+
+static void libcs_own_calls_are_told_once(void)
+{
+	struct model_call *outer, *inner;
+	struct model *m = two_calls(&outer, &inner);
+
+	analyse(m);
+	CU_ASSERT_EQUAL(m->findings.count, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(m->findings.items[0].headline, "printf"));
+	model_free(m);
+
+	/* A function that the table does not have: what it did is all there is. */
+	m = two_calls(&outer, &inner);
+	outer->caller = 0x2000;
+	inner->entered = "realpath";
+	analyse(m);
+	CU_ASSERT_EQUAL(m->findings.count, 2);
+	CU_ASSERT(strstr(m->findings.items[0].evidence, "realpath") ||
+		  strstr(m->findings.items[1].evidence, "realpath"));
+	model_free(m);
+}
+
+static void libcs_own_calls_for_a_safe_call_are_none(void)
+{
+	static const char *const names[] = {"write", "__libc_write", "__execve", "_exit"};
+	struct model_call *outer, *inner;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct model *m = two_calls(&outer, &inner);
+
+		outer->caller = 0x2000;
+		inner->entered = names[i];
+		analyse(m);
+		CU_ASSERT_EQUAL(m->findings.count, 1);
+		/* But not where it re-entered the heap. */
+		inner->has_interrupted_allocator = true;
+		m->findings.count = 0;
+		analyse(m);
+		CU_ASSERT_EQUAL(m->findings.count, 2);
+		model_free(m);
+	}
+}
+
+static void what_libc_promises_is_a_note(void)
+{
+	struct model_call *outer, *inner;
+	struct model *m = two_calls(&outer, &inner);
+
+	inner->entered_by = 0;
+	inner->function = "getenv";
+	inner->is_allocator = false;
+	inner->is_safe_in_libc = true;
+	inner->why = "is promised";
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 2);
+	CU_ASSERT_EQUAL(m->findings.items[1].kind, FINDING_UNPORTABLE_CALL);
+	CU_ASSERT_EQUAL(m->findings.items[1].severity, SEVERITY_NOTE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(m->findings.items[1].evidence, "getenv() is promised"));
+	model_free(m);
+
+	/* What it allocates all the same is no note. */
+	m = two_calls(&outer, &inner);
+	outer->is_safe_in_libc = true;
+	analyse(m);
+	CU_ASSERT_EQUAL(count_kind(m, FINDING_UNSAFE_CALL), 1);
+	CU_ASSERT_EQUAL(count_kind(m, FINDING_UNPORTABLE_CALL), 1);
+	model_free(m);
+}
+
 /* --- order and table -------------------------------------------------------------------------- */
 
 static void order_is_kind_process_time(void)
@@ -359,6 +445,11 @@ static const struct unit_test tests[] = {
 	{"images of one process are one process", images_are_one_process},
 	{"deadlocks in the heap are told one by one while they last",
 	 heap_deadlocks_of_equal_processes},
+	{"a call that libc makes itself is told with the one that led to it",
+	 libcs_own_calls_are_told_once},
+	{"what libc does for a safe call is none, unless it re-entered the heap",
+	 libcs_own_calls_for_a_safe_call_are_none},
+	{"a call that is safe by libc's word alone is a note", what_libc_promises_is_a_note},
 	{"findings are ordered by kind, process and time", order_is_kind_process_time},
 	{"ids and severities have their names", ids_are_the_contract},
 	{NULL, NULL},
