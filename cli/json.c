@@ -128,7 +128,8 @@ struct json_object *json_frames(struct view *v, uint32_t stack)
 
 struct json_object *json_processes(const struct view *v)
 {
-	static const char *const states[] = {"live", "exited", "killed", "execed", "dumped"};
+	static const char *const states[] = {"live", "exited", "killed", "execed", "dumped",
+					     "detached"};
 	struct json_object *array = json_object_new_array();
 
 	for (uint32_t i = 0; i < v->model->processes.count; i++) {

@@ -103,6 +103,7 @@ static struct json_object *new_party(struct view *v, uint32_t lock)
 		json_add_bool(o, "delegation", l.is_delegation);
 		json_add_bool(o, "breaking", l.is_breaking);
 	}
+	json_add_bool(o, "taken_before_attach", l.is_before);
 	json_add(o, "stack", json_frames(v, l.stack));
 	return o;
 }

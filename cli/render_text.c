@@ -104,13 +104,17 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 	if (l->since_ns) {
 		uint64_t now = v->model->now_ns;
 
-		fprintf(v->out, ", for %s%s", l->is_sampled ? "at least " : "",
+		fprintf(v->out, ", for %s%s",
+			l->is_sampled ? "at least " : l->is_before ? "more than " : "",
 			text_duration(buffer, now > l->since_ns ? now - l->since_ns : 0));
-		fprintf(v->out, " (%s %s)", l->is_sampled ? "seen since" : "since",
+		fprintf(v->out, " (%s %s)",
+			l->is_sampled ? "seen since" : l->is_before ? "since before" : "since",
 			text_clock(buffer, text_real_ns(v->model, l->since_ns)));
 	}
 	if (l->is_carried)
 		fputs(", kept over exec", v->out);
+	if (l->is_before)
+		fputs(", taken before attach", v->out);
 	if (l->taker)
 		fprintf(v->out, ", inherited from process %d, which %s", l->taker,
 			l->has_taker_ended ? "has ended" : "does not have it any more");

@@ -9,6 +9,11 @@
 
 #define ARCH_ELF_MACHINE EM_AARCH64
 
+/* Relocations that make a word the address of a function. */
+#define ARCH_RELOCATION_CALL R_AARCH64_JUMP_SLOT
+#define ARCH_RELOCATION_GOT R_AARCH64_GLOB_DAT
+#define ARCH_RELOCATION_WORD R_AARCH64_ABS64
+
 /* The kernel's answer: a value, or a negative errno. errno itself is not touched. */
 static inline long arch_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {

@@ -1,15 +1,14 @@
 /* What survives execve(): see carry.h. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "preload/carry.h"
 #include "preload/descriptor.h"
+#include "preload/fdinfo.h"
 #include "preload/lockset.h"
 #include "preload/resource.h"
 #include "preload/segment_file.h"
 #include "preload/shim.h"
 #include "preload/sys.h"
-#include "preload/text.h"
 
 struct former {
 	struct seg_header *header; /* mapped, private: nobody changes it under us */
@@ -89,55 +88,29 @@ static const char *former_text(const struct former *former, uint32_t offset)
 
 /* --- the kernel's word ------------------------------------------------------------------------- */
 
-static const char *kind_name(uint8_t kind)
-{
-	return kind == SEG_LOCK_POSIX ? "POSIX" : kind == SEG_LOCK_OFD ? "OFDLCK" : "FLOCK";
-}
+struct question {
+	const struct seg_lock *lock;
+	bool is_confirmed;
+};
 
-/* One line: "lock:\t1: POSIX  ADVISORY  WRITE 1234 fe:00:567 0 EOF". */
-static bool is_line_of(const char *line, const struct seg_lock *lock)
+static bool compare(void *data, const struct fdinfo_lock *listed)
 {
-	const char *mode = lock->mode == SEG_MODE_WRITE ? "WRITE" : "READ ";
-	const char *p = strstr(line, kind_name(lock->kind));
-	uint64_t start, end;
-	int field;
+	struct question *question = data;
+	const struct seg_lock *lock = question->lock;
 
-	if (!p || !(p = strstr(p, mode)))
-		return false;
-	for (field = 0; field < 3 && p; field++) {
-		p += strcspn(p, " ");
-		p += strspn(p, " ");
-	}
-	start = strtoull(p, (char **)&p, 10);
-	end = strncmp(p, " EOF", 4) == 0 ? SEG_TO_EOF : strtoull(p, NULL, 10);
-	return start <= lock->start && lock->end <= end;
+	question->is_confirmed =
+		listed->kind == lock->kind && listed->mode == lock->mode &&
+		range_covers(listed->range, (struct range){ lock->start, lock->end });
+	return !question->is_confirmed;
 }
 
 /* Is the lock among those that the kernel lists for the descriptor? */
 static bool is_confirmed(const struct seg_lock *lock)
 {
-	char path[48], buffer[4096], *line, *end;
-	struct text text;
-	long size;
-	int fd;
+	struct question question = { .lock = lock };
 
-	text_init(&text, path, sizeof(path));
-	text_string(&text, "/proc/self/fdinfo/");
-	text_number(&text, (uint64_t)lock->fd);
-	fd = sys_open(path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	size = sys_read(fd, buffer, sizeof(buffer) - 1);
-	sys_close(fd);
-	buffer[size > 0 ? size : 0] = '\0';
-	for (line = buffer; *line; line = end) {
-		end = line + strcspn(line, "\n");
-		if (*end)
-			*end++ = '\0';
-		if (strncmp(line, "lock:", 5) == 0 && is_line_of(line, lock))
-			return true;
-	}
-	return false;
+	fdinfo_locks(lock->fd, compare, &question);
+	return question.is_confirmed;
 }
 
 static bool is_still_there(const struct seg_lock *lock, const struct seg_resource *resource)

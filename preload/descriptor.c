@@ -114,6 +114,12 @@ void descriptor_closed(int fd)
 	atomic_store_explicit(&d->resource, 0, memory_order_relaxed);
 }
 
+void descriptor_reset(void)
+{
+	for (int fd = descriptor_limit() - 1; fd >= 0; fd--)
+		descriptor_closed(fd);
+}
+
 int descriptor_same_file(int a, int b)
 {
 	int pid = sys_getpid();

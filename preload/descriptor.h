@@ -26,6 +26,8 @@ int descriptor_other(uint64_t ofd, int fd);
 
 /* dup and its like succeeded: both now share one description. */
 void descriptor_duplicated(int from, int to);
+/* All is forgotten: for a time nobody has watched. */
+void descriptor_reset(void);
 /* fd is closed; the caller has dealt with its locks. */
 void descriptor_closed(int fd);
 

@@ -1,9 +1,11 @@
 /*
  * The constructor. It runs while the program has one thread, before main and before most other
  * constructors; what they call earlier finds real.c and segment.c ready to start by themselves.
+ * Where a running program opens us it runs in the middle of everything, and so does next to nothing.
  */
 #include <errno.h>
 
+#include "preload/latch.h"
 #include "preload/lookup.h"
 #include "preload/process.h"
 #include "preload/real.h"
@@ -15,6 +17,9 @@ __attribute__((constructor(101))) static void shim_constructor(void)
 
 	lookup_init();
 	real_resolve();
-	process_init();
+	if (lookup_is_late())
+		latch_init();
+	else
+		process_init();
 	errno = saved_errno;
 }

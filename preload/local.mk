@@ -17,7 +17,28 @@ preload_liblockjam_la_SOURCES = \
 	preload/inherit.h \
 	preload/interruption.c \
 	preload/interruption.h \
+	preload/fdinfo.c \
+	preload/fdinfo.h \
 	preload/init.c \
+	preload/latch.c \
+	preload/latch.h \
+	preload/latch_environment.c \
+	preload/latch_environment.h \
+	preload/latch_loader.c \
+	preload/latch_loader.h \
+	preload/latch_lock.c \
+	preload/latch_lock.h \
+	preload/latch_object.c \
+	preload/latch_object.h \
+	preload/latch_page.c \
+	preload/latch_page.h \
+	preload/latch_signal.c \
+	preload/latch_signal.h \
+	preload/latch_slot.c \
+	preload/latch_slot.h \
+	preload/latch_thunk.h \
+	preload/latch_wrapper.c \
+	preload/latch_wrapper.h \
 	preload/lock.c \
 	preload/lock.h \
 	preload/lockset.c \

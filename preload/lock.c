@@ -264,6 +264,7 @@ bool lock_begin(struct lock_call *call)
 		return true;
 	if (!shim_begin(&saved_errno))
 		return false;
+	call->epoch = segment_epoch();
 	forget_stale_wait();
 	if (!call->mode) {
 		if (identify_held(call))
@@ -281,12 +282,26 @@ bool lock_begin(struct lock_call *call)
 	return true;
 }
 
+/*
+ * The segment is another one than at the request: a handler forked, and this is the child; or the recorder
+ * was taken off and attached again. What is known of the request is in the old one. Its grant is ours.
+ */
+static void forget_begin(struct lock_call *call)
+{
+	call->slot = 0;
+	call->outer_wait = 0;
+	call->undo.count = 0;
+	call->blocking = false;
+}
+
 void lock_end(struct lock_call *call, int error)
 {
 	int saved_errno;
 
 	if ((!call->mode && !error) || !shim_begin(&saved_errno))
 		return;
+	if (shim_unlikely(call->epoch != segment_epoch()) && (call->blocking || !call->mode))
+		forget_begin(call);
 	if (call->blocking)
 		end_wait(call);
 	if (call->mode && error == 0)

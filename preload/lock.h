@@ -26,6 +26,7 @@ struct lock_call {
 	/* lock.c's own, set by lock_begin(). */
 	uint32_t resource;
 	uint32_t slot;       /* of the wait */
+	uint64_t epoch;      /* of the segment that slot and undo belong to */
 	uint32_t outer_wait; /* what the thread waits for where a handler interrupted it */
 	uint64_t ofd;
 	struct lockset_undo undo;

@@ -97,7 +97,7 @@ static void merge(struct seg_lock *record, uint32_t slot)
 	segment_open_record(&record->seq);
 	record->start = both.start;
 	record->end = both.end;
-	record->flags |= old->flags & (SEG_LOCK_SHARED | SEG_LOCK_INHERITED);
+	record->flags |= old->flags & (SEG_LOCK_SHARED | SEG_LOCK_INHERITED | SEG_LOCK_BEFORE);
 	if (old->hold_since_ns < record->hold_since_ns)
 		record->hold_since_ns = old->hold_since_ns;
 	segment_publish(&record->seq);
@@ -272,6 +272,29 @@ static void apply_end_polling(const struct lockset_change *change)
 	}
 }
 
+/* Whoever took it through us meanwhile knows more about it. */
+static void apply_adopt(const struct lockset_change *change)
+{
+	const struct seg_lock *record = lockset_record(change->slot);
+
+	if (lockset_mode_of(record->resource, record->kind, record->ofd, range_of(record)))
+		lockset_free(change->slot);
+	else
+		lockset_insert(change->slot);
+}
+
+static void apply_disown(const struct lockset_change *change)
+{
+	for_each_of(slot, after, change->resource, guard) {
+		const struct seg_lock *record = lockset_record(slot);
+
+		if (slot != change->slot || record->request != change->request)
+			continue;
+		lockset_remove(slot);
+		return;
+	}
+}
+
 void lockset_apply(const struct lockset_change *change)
 {
 	switch ((enum lockset_verb)change->verb) {
@@ -293,6 +316,12 @@ void lockset_apply(const struct lockset_change *change)
 		break;
 	case LOCKSET_END_POLLING:
 		apply_end_polling(change);
+		break;
+	case LOCKSET_ADOPT:
+		apply_adopt(change);
+		break;
+	case LOCKSET_DISOWN:
+		apply_disown(change);
 		break;
 	}
 }

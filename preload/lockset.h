@@ -32,6 +32,8 @@ enum lockset_verb {
 	LOCKSET_MOVE,        /* one descriptor of a description was closed: `fd` is another */
 	LOCKSET_REFUSED,     /* a request without waiting was refused: polling */
 	LOCKSET_END_POLLING, /* of all threads through `fd` */
+	LOCKSET_ADOPT,       /* record `slot` was held before: unless its owner has the range already */
+	LOCKSET_DISOWN,      /* it is not: record `slot`, if `request` still is its request */
 };
 
 struct lockset_change {
@@ -43,6 +45,7 @@ struct lockset_change {
 	uint32_t thread;
 	uint32_t stack;
 	int32_t fd;
+	uint32_t request;
 	struct range range;
 	uint64_t ofd;
 	uint64_t now_ns;

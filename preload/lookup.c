@@ -17,6 +17,8 @@
 
 static struct {
 	const struct link_map *first, *own, *last; /* last: NULL before the constructor */
+	const struct link_map *libc;
+	bool is_late; /* libc stands before us: we were not preloaded */
 } modules;
 
 struct table {
@@ -26,6 +28,7 @@ struct table {
 	const uint32_t *gnu_hash;
 	const uint32_t *hash;
 	const ElfW(Half) * versions;
+	bool wants_data; /* look for a variable, not for a function */
 };
 
 static const void *address(const struct link_map *map, ElfW(Addr) value)
@@ -62,12 +65,19 @@ static void read_dynamic(const struct link_map *map, struct table *t)
 	}
 }
 
+static bool is_function(const ElfW(Sym) *symbol)
+{
+	int type = ELF64_ST_TYPE(symbol->st_info);
+
+	return symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC);
+}
+
 static bool is_match(const struct table *t, uint32_t index, const char *name)
 {
 	const ElfW(Sym) *symbol = &t->symbols[index];
-	int type = ELF64_ST_TYPE(symbol->st_info);
+	bool is_data = symbol->st_shndx != SHN_UNDEF && ELF64_ST_TYPE(symbol->st_info) == STT_OBJECT;
 
-	if (symbol->st_shndx == SHN_UNDEF || (type != STT_FUNC && type != STT_GNU_IFUNC))
+	if (is_data != t->wants_data || (!is_data && !is_function(symbol)))
 		return false;
 	if (t->versions && (t->versions[index] & HIDDEN_VERSION))
 		return false;
@@ -109,19 +119,23 @@ static uint32_t find_sysv(const struct table *t, const char *name)
 	return 0;
 }
 
+static uint32_t find_index(const struct table *t, const char *name)
+{
+	if (!t->symbols || !t->strings)
+		return 0;
+	if (t->gnu_hash && t->gnu_hash[0])
+		return find_gnu(t, name);
+	return t->hash && t->hash[0] ? find_sysv(t, name) : 0;
+}
+
 static void *find_in(const struct link_map *map, const char *name)
 {
 	struct table t;
-	uint32_t index = 0;
+	uint32_t index;
 	uintptr_t at;
 
 	read_dynamic(map, &t);
-	if (!t.symbols || !t.strings)
-		return NULL;
-	if (t.gnu_hash && t.gnu_hash[0])
-		index = find_gnu(&t, name);
-	else if (t.hash && t.hash[0])
-		index = find_sysv(&t, name);
+	index = find_index(&t, name);
 	if (!index)
 		return NULL;
 	at = t.bias + t.symbols[index].st_value;
@@ -130,21 +144,29 @@ static void *find_in(const struct link_map *map, const char *name)
 	return (void *)at;
 }
 
-static void find_modules(void)
-{
-	if (modules.first)
-		return;
-	for (const struct link_map *m = _r_debug.r_map; m; m = m->l_next)
-		if (m->l_ld == _DYNAMIC)
-			modules.own = m;
-	modules.first = _r_debug.r_map;
-}
-
 /* The kernel's own module is in the loader's list, but not in the scope of any look-up. */
 static bool is_searched(const struct link_map *map)
 {
 	return map != modules.own && strncmp(map->l_name, "linux-vdso", 10) != 0 &&
 	       strncmp(map->l_name, "linux-gate", 10) != 0;
+}
+
+/*
+ * LD_PRELOAD puts us before libc; a library that is opened by a running program comes last. (One that is
+ * linked behind libc is as good as not there: nobody's calls lead to it.)
+ */
+static void find_modules(void)
+{
+	const struct link_map *m;
+
+	if (modules.first)
+		return;
+	for (m = _r_debug.r_map; m && m->l_ld != _DYNAMIC; m = m->l_next)
+		if (!modules.libc && is_searched(m) && find_in(m, "gnu_get_libc_version"))
+			modules.libc = m;
+	modules.own = m;
+	modules.is_late = m && modules.libc && m != _r_debug.r_map;
+	modules.first = _r_debug.r_map;
 }
 
 static void *find_between(const struct link_map *from, const struct link_map *end, const char *name)
@@ -165,6 +187,9 @@ void *lookup_next(const char *name)
 	void *found;
 
 	find_modules();
+	/* Behind libc are libraries that may be closed; nobody's call of a libc function leads there. */
+	if (modules.is_late)
+		return find_between(modules.first, modules.libc->l_next, name);
 	found = modules.own ? find_between(modules.own->l_next, NULL, name) : NULL;
 	return found ? found : find_between(modules.first, modules.own, name);
 }
@@ -177,4 +202,97 @@ void lookup_init(void)
 	for (m = modules.first; m && m->l_next;)
 		m = m->l_next;
 	modules.last = m;
+}
+
+bool lookup_is_late(void)
+{
+	find_modules();
+	return modules.is_late;
+}
+
+const struct link_map *lookup_own_module(void)
+{
+	find_modules();
+	return modules.own;
+}
+
+/* What DT_GNU_HASH covers are the symbols that are defined; the last one ends the highest chain. */
+void lookup_each_exported(void (*each)(const char *name, void *function))
+{
+	const uint32_t *chains;
+	struct table t;
+	uint32_t last = 0;
+
+	find_modules();
+	read_dynamic(modules.own, &t);
+	if (!t.gnu_hash)
+		return;
+	chains = t.gnu_hash + 4 + t.gnu_hash[2] * (sizeof(ElfW(Addr)) / 4);
+	for (uint32_t i = 0; i < t.gnu_hash[0]; i++)
+		last = chains[i] > last ? chains[i] : last;
+	chains += t.gnu_hash[0];
+	while (last && !(chains[last - t.gnu_hash[1]] & 1))
+		last++;
+	for (uint32_t i = t.gnu_hash[1]; i <= last; i++)
+		if (is_function(&t.symbols[i]))
+			each(t.strings + t.symbols[i].st_name,
+			     (void *)(t.bias + t.symbols[i].st_value));
+}
+
+/* Any version of the name; the chain of its hash has them all. */
+static bool has_other(const struct table *t, const char *name, uintptr_t function)
+{
+	const uint32_t *head = t->gnu_hash;
+	const uint32_t *chains = head + 4 + head[2] * (sizeof(ElfW(Addr)) / 4) + head[0];
+	const uint32_t *buckets = chains - head[0];
+	uint32_t hash = 5381, index;
+
+	for (const char *c = name; *c; c++)
+		hash = hash * 33 + (unsigned char)*c;
+	for (index = buckets[hash % head[0]]; index >= head[1] && index; index++) {
+		const ElfW(Sym) *symbol = &t->symbols[index];
+
+		if ((chains[index - head[1]] | 1) == (hash | 1) && is_function(symbol) &&
+		    strcmp(t->strings + symbol->st_name, name) == 0 &&
+		    t->bias + symbol->st_value != function)
+			return true;
+		if (chains[index - head[1]] & 1)
+			break;
+	}
+	return false;
+}
+
+bool lookup_is_libc_only(const char *name, const void *function)
+{
+	struct table t;
+
+	if (!modules.libc || find_in(modules.libc, name) != function)
+		return false;
+	read_dynamic(modules.libc, &t);
+	return t.gnu_hash && t.gnu_hash[0] && !has_other(&t, name, (uintptr_t)function);
+}
+
+void *lookup_libc(const char *name)
+{
+	return modules.libc ? find_in(modules.libc, name) : NULL;
+}
+
+void *lookup_variable(const char *name, uint64_t *size)
+{
+	find_modules();
+	for (const struct link_map *m = modules.first; m; m = m->l_next) {
+		struct table t;
+		uint32_t index;
+
+		if (!is_searched(m))
+			continue;
+		read_dynamic(m, &t);
+		t.wants_data = true;
+		index = find_index(&t, name);
+		if (index) {
+			*size = t.symbols[index].st_size;
+			return (void *)(t.bias + t.symbols[index].st_value);
+		}
+	}
+	return NULL;
 }

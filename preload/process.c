@@ -19,6 +19,8 @@ static_assert(offsetof(struct shim_self, frame) == SHIM_SELF_FRAME, "thunks use 
 
 static struct {
 	bool early_done;
+	bool is_exiting;
+	int exit_status;
 } process;
 
 void process_early_init(void)
@@ -44,6 +46,30 @@ static void exiting(int status, void *unused)
 static void register_hooks(void)
 {
 	on_exit(exiting, NULL);
+	pthread_atfork(process_before_fork, process_after_fork_parent, process_after_fork_child);
+}
+
+/*
+ * A late shim's on_exit handler is called early, and what the program does after it is still to be seen: it
+ * only keeps the status for the destructor, which comes after all handlers.
+ */
+static void keep_status(int status, void *unused)
+{
+	(void)unused;
+	process.exit_status = status;
+	process.is_exiting = true;
+}
+
+__attribute__((destructor)) static void process_done(void)
+{
+	if (process.is_exiting)
+		process_exited(process.exit_status);
+}
+
+void process_init_late(void)
+{
+	process.early_done = true;
+	on_exit(keep_status, NULL);
 	pthread_atfork(process_before_fork, process_after_fork_parent, process_after_fork_child);
 }
 
@@ -139,12 +165,28 @@ int process_exec_failed(int result)
 	return result;
 }
 
+/* Nobody else writes any more; shim_begin() would refuse. */
+void process_detached(uint64_t calls)
+{
+	if (!segment_get())
+		return;
+	shim_self.tid = sys_gettid();
+	segment_event(SEG_EV_DETACH, 0, 0, calls, 0);
+	set_state(segment_get(), SEG_DETACHED);
+}
+
 static void remove_file(const struct seg_header *header)
 {
 	char path[SEGMENT_PATH_MAX];
 
 	if (segment_file_path(path, header->start_time, header->image))
 		sys_unlink(path);
+}
+
+void process_discarded(void)
+{
+	set_state(segment_get(), SEG_DETACHED);
+	remove_file(segment_get());
 }
 
 void process_exited(int status)

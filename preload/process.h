@@ -14,6 +14,14 @@ void process_early_init(void);
 /* The constructor's part. Not async-signal-safe. */
 void process_init(void);
 
+/* The same of a shim that a running program opened: only hooks that do nothing while it stands aside. */
+void process_init_late(void);
+
+/* The segment of a process that lives on is complete (SEG_DETACHED). In no bracket, aside and quiet. */
+void process_detached(uint64_t calls);
+/* It never began: the file is removed. */
+void process_discarded(void);
+
 /*
  * A segment has been mapped for this process and is filled before anybody sees it. `parent` is
  * the segment of an ancestor, still mapped, or NULL.

@@ -1,6 +1,7 @@
 /* The table of libc's own functions: see real.h. */
 #include <dlfcn.h>
 
+#include "preload/lookup.h"
 #include "preload/real.h"
 
 struct real real_functions;
@@ -12,7 +13,11 @@ bool real_ready;
  */
 static void *find(const char *name)
 {
-	return dlsym(RTLD_NEXT, name);
+	/* What stood before libc when the program began (another preload, an allocator) stays there. */
+	void *function = lookup_is_late() ? lookup_next(name) : NULL;
+
+	/* Of a late one, only libc and the loader are next. */
+	return function ? function : dlsym(RTLD_NEXT, name);
 }
 
 void real_resolve(void)

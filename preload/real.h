@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <sys/auxv.h>
 
+#include "preload/latch.h"
 #include "preload/process.h"
 #include "preload/segment_file.h"
 #include "preload/shim.h"
@@ -24,6 +25,7 @@ enum anchor_state { ANCHOR_NONE, ANCHOR_CREATING, ANCHOR_READY, ANCHOR_FAILED };
 struct anchor {
 	_Atomic(struct seg_header *) segment;
 	_Atomic uint32_t state;
+	_Atomic int32_t inside; /* brackets that are open now; counted in a late shim only */
 };
 
 static struct {
@@ -31,11 +33,15 @@ static struct {
 	void *base;      /* where the segment of this process or an ancestor is mapped */
 	uint64_t size;
 	uint64_t epochs; /* segments that this process and its ancestors created */
+	bool is_late;    /* opened by a running program: recording may end and begin again */
+	bool is_wiped;   /* the kernel wipes the anchor in children */
+	bool is_next;    /* the segment being made follows one of the same process */
+	int error;       /* of the last creation that failed */
 } own;
 
 __thread struct shim_self shim_self;
 
-bool shim_sealed;
+_Atomic uint32_t shim_aside;
 
 /* --- creation ------------------------------------------------------------------------------- */
 
@@ -61,11 +67,12 @@ static struct seg_header *create(void)
 
 	if (!own.size)
 		own.size = segment_lay_out();
-	if (!own.size || segment_file_create(&file, segment_tables, own.size) < 0)
+	own.error = own.size ? segment_file_create(&file, segment_tables, own.size) : -ENOMEM;
+	if (own.error < 0)
 		return NULL;
 	segment_pages_reset(file.grows);
 	own.epochs++;
-	process_segment_created(file.header, parent);
+	process_segment_created(file.header, own.is_next ? NULL : parent);
 	header = settle(file.header);
 	atomic_store_explicit((_Atomic uint64_t *)&header->magic, SEG_MAGIC, memory_order_release);
 	return header;
@@ -85,7 +92,7 @@ static bool have_anchor(void)
 	page = sys_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	if (!page)
 		return false;
-	sys_madvise(page, size, MADV_WIPEONFORK);
+	own.is_wiped = sys_madvise(page, size, MADV_WIPEONFORK) == 0;
 	own.anchor = page;
 	return true;
 }
@@ -142,12 +149,49 @@ bool segment_is_pending(void)
 	return own.base && !segment_get();
 }
 
+static void forget(void)
+{
+	atomic_store(&own.anchor->segment, NULL);
+	atomic_store(&own.anchor->state, ANCHOR_NONE);
+}
+
+/*
+ * What the kernel wiped needs no help; and a late shim's atfork handler comes after the program's, which
+ * may have recorded something already.
+ */
 void segment_forget(void)
 {
 	if (!own.anchor)
 		return;
-	atomic_store(&own.anchor->segment, NULL);
-	atomic_store(&own.anchor->state, ANCHOR_NONE);
+	if (!own.is_wiped)
+		forget();
+	atomic_store(&own.anchor->inside, (int32_t)shim_self.depth);
+}
+
+/* --- images of a late shim ------------------------------------------------------------------ */
+
+void segment_set_late(void)
+{
+	own.is_late = true;
+	atomic_fetch_or(&shim_aside, SHIM_ASIDE_DETACHED);
+}
+
+bool segment_is_quiet(void)
+{
+	return !own.anchor || atomic_load(&own.anchor->inside) <= 0;
+}
+
+int segment_next_image(void)
+{
+	struct seg_header *header;
+
+	if (!have_anchor())
+		return -ENOMEM;
+	forget();
+	own.is_next = true;
+	header = attach();
+	own.is_next = false;
+	return header ? 0 : own.error;
 }
 
 /* --- the bracket ---------------------------------------------------------------------------- */
@@ -200,19 +244,53 @@ static void register_thread(void)
 	shim_self.epoch = own.epochs;
 }
 
+/*
+ * Counted, so that who takes the recorder off knows when nobody uses the segment any more: either we see
+ * that it stands aside, or it sees us.
+ */
+static bool enter(void)
+{
+	atomic_fetch_add(&own.anchor->inside, 1);
+	if (shim_likely(!atomic_load(&shim_aside)))
+		return true;
+	atomic_fetch_sub(&own.anchor->inside, 1);
+	return false;
+}
+
+static void leave(void)
+{
+	if (shim_unlikely(own.is_late))
+		atomic_fetch_sub(&own.anchor->inside, 1);
+}
+
+bool segment_enter(void)
+{
+	return shim_likely(!own.is_late) || enter();
+}
+
+void segment_leave(void)
+{
+	leave();
+}
+
 bool shim_begin(int *saved_errno)
 {
-	if (shim_unlikely(shim_self.in_vfork || shim_sealed))
+	if (shim_is_off())
+		return false;
+	if (shim_unlikely(own.is_late) && !enter())
 		return false;
 	*saved_errno = errno;
 	if (shim_unlikely(!segment_get())) {
 		process_early_init();
 		if (!attach()) {
+			leave();
 			errno = *saved_errno;
 			return false;
 		}
 	}
 	shim_self.depth++;
+	if (shim_unlikely(shim_self.is_loading))
+		latch_follow();
 	if (shim_unlikely(shim_self.epoch != own.epochs))
 		register_thread();
 	if (shim_unlikely(segment_get()->state == SEG_EXECED))
@@ -223,7 +301,15 @@ bool shim_begin(int *saved_errno)
 void shim_end(int saved_errno)
 {
 	shim_self.depth--;
+	leave();
 	errno = saved_errno;
+}
+
+void shim_abandon(uint32_t brackets)
+{
+	shim_self.depth -= brackets;
+	if (shim_unlikely(own.is_late))
+		atomic_fetch_sub(&own.anchor->inside, (int32_t)brackets);
 }
 
 uint64_t segment_epoch(void)

@@ -38,7 +38,7 @@
 #include <stdint.h>
 
 #define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
-#define SEG_VERSION 2
+#define SEG_VERSION 3 /* 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE */
 #define SEG_MIN_READER 1
 #define SEG_MIN_READER_SAMPLED 2 /* of records made from outside: their times mean "first seen" */
 #define SEG_MEMFD_NAME "lockjam-segment"
@@ -46,6 +46,26 @@
 #define SEG_TO_EOF UINT64_MAX /* seg_lock.end of a range without an end */
 
 /* The variables that the shim reads; the command sets them. One list for both. */
+/*
+ * What the recorder answers when it was loaded into a running program (lockjam attach --inject):
+ * lockjam_attach(dir) and lockjam_detach() return a count, or one of these as a negative errno.
+ * Then nothing is changed in the program. The texts are for the user.
+ */
+#define SEG_ATTACH "lockjam_attach"
+#define SEG_DETACH "lockjam_detach"
+#define SEG_REFUSALS(REFUSAL) \
+	REFUSAL(EALREADY, "is being recorded already") \
+	REFUSAL(ENOENT, "is not being recorded") \
+	REFUSAL(EBUSY, "a library is being loaded, or code of the recorder is running: try again") \
+	REFUSAL(ENOTSUP, "its libc cannot be used for this (glibc 2.35 or later is needed)") \
+	REFUSAL(ENOMEM, "memory could not be had or protected") \
+	REFUSAL(EMFILE, "has no free descriptor") \
+	REFUSAL(EFBIG, "its limit of file sizes is too small") \
+	REFUSAL(ENXIO, "has no /proc: its mappings are unknown") \
+	REFUSAL(ENOSPC, "the session's file system is full") \
+	REFUSAL(EINVAL, "the session's directory is no absolute path, or too long") \
+	REFUSAL(E2BIG, "has more calls to redirect than there is room for")
+
 #define SEG_ENV_DIR "LOCKJAM_DIR"         /* the session's directory */
 #define SEG_ENV_PROTECT "LOCKJAM_PROTECT" /* reserved: emergency arena for handlers */
 #define SEG_ENV_TRACK "LOCKJAM_TRACK"     /* reserved: how much of thread locks is recorded */
@@ -82,6 +102,7 @@ enum seg_state {
 	SEG_RUNNING = 0, /* also what a killed process leaves behind */
 	SEG_EXECED,      /* the next image goes on; put back when execve() fails */
 	SEG_EXITED,      /* exit_status is set: exit, _exit, return from main */
+	SEG_DETACHED,    /* the recorder was taken off; the program goes on unrecorded */
 };
 
 /* What the recorder could not do; bits of seg_header.limits. Each is a note in the report. */
@@ -93,6 +114,7 @@ enum seg_limit {
 	SEG_LIMIT_TMPFS_FULL = 1 << 5,  /* a page could not be had: records were dropped */
 	SEG_LIMIT_BUSY = 1 << 6,        /* a record was given up rather than waited for */
 	SEG_LIMIT_SEALED = 1 << 7,      /* entered seccomp: nothing was recorded since */
+	SEG_LIMIT_PARTIAL = 1 << 8,     /* attached: some calls or handlers could not be redirected */
 };
 
 struct seg_header {
@@ -125,7 +147,7 @@ struct seg_header {
 	uint32_t lost_busy;     /* updates given up because the table was busy */
 	uint32_t lost_range;    /* POSIX range updates that found no record to split into */
 	uint32_t lost_findings; /* findings beyond the table, counted here only */
-	uint32_t reserved0;
+	uint32_t attached; /* 1: begun in a running program. What was before created_*_ns is unknown */
 
 	struct seg_table tables[SEG_TABLES_MAX];
 
@@ -210,6 +232,8 @@ enum seg_lock_flag {
 	SEG_LOCK_INHERITED = 1 << 1, /* OFD or flock lock that fork() shared with this process */
 	SEG_LOCK_SHARED = 1 << 2,    /* a child was forked while this was held */
 	SEG_LOCK_CONVERT = 1 << 3,   /* a wait for another mode of what the same owner holds */
+	SEG_LOCK_BEFORE = 1 << 4,    /* was held when the recorder was attached: hold_since_ns is
+				      * that moment, and nobody saw where it was taken */
 };
 
 /* A request or a hold. A request that is granted becomes its own hold record. */
@@ -401,6 +425,8 @@ enum seg_event_kind {
 	SEG_EV_RETURN,    /* value: handler index */
 	SEG_EV_FINDING,   /* value: finding index (first call of a site only) */
 	SEG_EV_ENDED,     /* sampled: the process is gone, how is not known */
+	SEG_EV_ATTACH,    /* value: calls redirected */
+	SEG_EV_DETACH,    /* value: calls put back */
 	SEG_EV_KINDS
 };
 

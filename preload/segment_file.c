@@ -71,6 +71,27 @@ void segment_file_find_directory(void)
 		directory.path[0] = '\0';
 }
 
+int segment_file_set_directory(const char *path)
+{
+	struct text text;
+
+	text_init(&text, directory.path, sizeof(directory.path));
+	if (!path)
+		default_directory(&text, (uint32_t)sys0(SYS_getuid));
+	else if (path[0] == '/')
+		text_string(&text, path);
+	if ((path && path[0] != '/') || text.cut) {
+		directory.path[0] = '\0';
+		return -EINVAL;
+	}
+	return 0;
+}
+
+const char *segment_file_directory(void)
+{
+	return directory.path;
+}
+
 bool segment_file_path(char path[SEGMENT_PATH_MAX], uint64_t start_time, uint32_t image)
 {
 	struct text text;

@@ -60,8 +60,26 @@ const char *segment_text(uint32_t offset);
 int64_t segment_reserve(struct seg_header *header, enum seg_table_id table, uint32_t count,
 			void **first);
 
-/* In a forked child whose kernel could not wipe the pointer: the parent's segment is not ours. */
+/* In a forked child: where the kernel could not wipe the pointer, the parent's segment is not ours. */
 void segment_forget(void);
+
+/* --- segment.c, for a shim that was loaded into a running program (latch.h) ------------------------ */
+
+/* The constructor's: until further notice the shim stands aside (SHIM_ASIDE_DETACHED). */
+void segment_set_late(void);
+
+/* While it stands aside: is no thread inside a bracket? Those are short, if they have a processor. */
+bool segment_is_quiet(void);
+
+/*
+ * A new segment, the next image, in the place of the former one. Only aside and quiet. 0 or a
+ * negative errno.
+ */
+int segment_next_image(void);
+
+/* Where the session is, in place of what the environment says: an absolute path, or NULL for the default. */
+int segment_file_set_directory(const char *path);
+const char *segment_file_directory(void); /* empty: none */
 
 /* <directory>/<pid>-<start_time>-<image>.seg into path; false if it is too long. */
 bool segment_file_path(char path[SEGMENT_PATH_MAX], uint64_t start_time, uint32_t image);

@@ -9,6 +9,7 @@
 #ifndef LOCKJAM_SHIM_H
 #define LOCKJAM_SHIM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +39,7 @@ struct shim_self {
 	void *inheritance;        /* inherit.h: between the fork's two sides, what the child shares */
 	uint64_t stack_low, stack_high; /* unwind.c: a part of the stack that is known to be there */
 	uint32_t in_creation; /* 1 while this thread makes the segment: its handlers must not wait */
-	uint32_t reserved;
+	uint32_t is_loading; /* this thread called dlopen(): there may be new objects, see latch.h */
 };
 static_assert(sizeof(struct shim_self) <= 128, "budget of DESIGN: 128 bytes of TLS");
 static_assert(offsetof(struct shim_self, frame) == 0, "thunks test offset 0");
@@ -57,6 +58,14 @@ extern __thread struct shim_self shim_self __attribute__((tls_model("initial-exe
  */
 bool shim_begin(int *saved_errno);
 void shim_end(int saved_errno);
+/*
+ * What else must be over before the recorder is taken off and attached again, but needs no segment. False:
+ * it is off already. Always true in a shim that was preloaded.
+ */
+bool segment_enter(void);
+void segment_leave(void);
+/* So many brackets of this thread were left by a jump: their ends will not come. */
+void shim_abandon(uint32_t brackets);
 
 /* --- segment.c: the process's segment ------------------------------------------------------ */
 
@@ -110,16 +119,25 @@ uint64_t shim_coarse_ns(void); /* the same up to 4 ms ago, but not before this p
 /* prctl(PR_SET_TSC) made the processor's counter, which libc's clock reads, a fault: ask the kernel. */
 extern bool shim_no_counter __attribute__((visibility("hidden")));
 
-/*
- * The process restricts its system calls: one of ours could be its death. From then on the shim
- * stands aside: shim_begin() refuses, handlers run unseen.
- */
-extern bool shim_sealed __attribute__((visibility("hidden")));
+/* Why the shim stands aside: shim_begin() refuses, handlers run unseen, wrappers just call on. */
+enum shim_aside {
+	/* The process restricts its system calls: one of ours could be its death. For good. */
+	SHIM_ASIDE_SEALED = 1 << 0,
+	/* Loaded into a running program (latch.h), which is not being recorded now. */
+	SHIM_ASIDE_DETACHED = 1 << 1,
+};
+extern _Atomic uint32_t shim_aside __attribute__((visibility("hidden")));
+
+/* Relaxed, that is: a plain load. What must not be missed is settled by segment.c's bracket. */
+static inline bool shim_is_aside(void)
+{
+	return shim_unlikely(atomic_load_explicit(&shim_aside, memory_order_relaxed));
+}
 
 /* The wrappers' first question: may nothing be done at all, not even looked at? */
 static inline bool shim_is_off(void)
 {
-	return shim_unlikely(shim_self.in_vfork || shim_sealed);
+	return shim_unlikely(shim_self.in_vfork) || shim_is_aside();
 }
 
 /* --- stack.c ------------------------------------------------------------------------------- */

@@ -239,7 +239,7 @@ static bool is_guest(void)
 {
 	struct seg_header *header = segment_get();
 
-	return shim_self.in_vfork || shim_sealed || (header && header->pid != sys_getpid());
+	return shim_is_off() || (header && header->pid != sys_getpid());
 }
 
 /* It must not change the table: that is the parent's. */
@@ -253,6 +253,25 @@ static int install_unseen(int signo, const struct sigaction *act, struct sigacti
 		*oldact = was;
 	}
 	return ret;
+}
+
+/* --- for latch_signal.c: what the kernel has, installed without us -------------------------------- */
+
+bool signal_note(int signo, const struct sigaction *act)
+{
+	struct disposition *d = act ? intern_action(signo, act) : NULL;
+
+	if (act && !d)
+		return false;
+	if (d)
+		atomic_store_explicit(&table.last[signo], d, memory_order_release);
+	atomic_store(&table.fates[signo], d ? CURRENT : REPLACED);
+	return true;
+}
+
+void signal_note_all(void)
+{
+	carry();
 }
 
 /* What stood in the table and in the kernel before a change. */
@@ -287,10 +306,11 @@ int signal_install(int signo, const struct sigaction *act, struct sigaction *old
 	struct disposition *installed = NULL;
 	struct before before = {0};
 	struct sigaction ours;
+	int result;
 
 	if (is_refused(signo))
 		return real()->sigaction(signo, act, oldact);
-	if (is_guest())
+	if (is_guest() || !segment_enter())
 		return install_unseen(signo, act, oldact);
 	if (act) {
 		ours = *act;
@@ -301,7 +321,9 @@ int signal_install(int signo, const struct sigaction *act, struct sigaction *old
 		ours.sa_sigaction = signal_trampoline;
 		ours.sa_flags |= SA_SIGINFO;
 	}
-	if (change(signo, act ? &ours : NULL, installed, &before) < 0)
+	result = change(signo, act ? &ours : NULL, installed, &before);
+	segment_leave();
+	if (result < 0)
 		return -1;
 	translate(&before.was, before.last, before.fate);
 	if (act)

@@ -46,6 +46,7 @@ struct shim_frame {
 	uint32_t depth;   /* shim_self.depth of the interrupted code */
 	uint32_t nesting; /* 1 = interrupted no other handler */
 	uint32_t finding; /* whose call is running in this handler, see seg_thread */
+	uint64_t finding_epoch; /* of the segment that has it */
 	uint64_t call_since_ns;
 	uint64_t interrupted_function; /* see struct seg_finding; found at the first call */
 	bool is_described;             /* it is, and so is the next */
@@ -76,6 +77,13 @@ void signal_was_reset(const struct disposition *d);
 
 /* The disposition's record in the current segment, made if need be; 0 none. In a bracket only. */
 uint32_t signal_record(const struct disposition *d);
+
+/*
+ * For latch_signal.c. The disposition of a signal is `act`, which the trampoline will stand in for; NULL:
+ * there is no handler of ours. False when there is no room. signal_note_all() records them; in a bracket.
+ */
+bool signal_note(int signo, const struct sigaction *act);
+void signal_note_all(void);
 
 /* --- trampoline.c: active handlers ------------------------------------------------------------ */
 

@@ -192,4 +192,40 @@ syscall:
 syscall_real:
 	.quad	.Lfind_syscall
 
+/*
+ * In front of the loader's functions, in a shim that was loaded late: latch_thunk.h.
+ */
+.macro LATCH name, hook
+	.text
+	.p2align 4
+	.globl	latch_\name
+	.hidden	latch_\name
+	.type	latch_\name, %function
+latch_\name:
+	.cfi_startproc
+	SAVE
+	bl	\hook
+	RESTORE
+	LEAVE_FRAME
+	adrp	x16, latch_\name\()_real
+	ldr	x16, [x16, #:lo12:latch_\name\()_real]
+	br	x16
+	.cfi_endproc
+	.size	latch_\name, .-latch_\name
+
+	.bss
+	.p2align 3
+	.globl	latch_\name\()_real
+	.hidden	latch_\name\()_real
+	.type	latch_\name\()_real, %object
+	.size	latch_\name\()_real, 8
+latch_\name\()_real:
+	.zero	8
+.endm
+
+	LATCH dlopen, latch_before_load
+	LATCH dlclose, latch_before_unload
+	LATCH dlsym, latch_before_symbol
+	LATCH dlvsym, latch_before_symbol
+
 	.section .note.GNU-stack, "", %progbits

@@ -161,7 +161,7 @@ static void look_at(uint32_t id, const uint64_t *regs)
 
 void *thunk_enter(uint32_t id, const uint64_t *regs)
 {
-	if (shim_self.frame && !shim_self.in_vfork && !shim_sealed)
+	if (shim_self.frame && !shim_is_off())
 		look_at(id, regs);
 	return find(id);
 }

@@ -112,7 +112,7 @@ static void abandon(struct shim_frame *frame)
 {
 	const struct shim_frame *outer = frame->prev;
 
-	shim_self.depth -= frame->depth - (outer ? outer->depth : 0);
+	shim_abandon(frame->depth - (outer ? outer->depth : 0));
 	release(frame);
 	lockset_abandon(outer);
 }
@@ -138,7 +138,7 @@ static void note_thread(void)
 	segment_open_record(&thread->seq);
 	thread->handler_depth = frame ? frame->nesting : 0;
 	thread->handler_signo = frame ? frame->disposition->signo : 0;
-	while (frame && !frame->finding)
+	while (frame && (!frame->finding || frame->finding_epoch != segment_epoch()))
 		frame = frame->prev;
 	thread->finding = frame ? frame->finding : 0;
 	thread->call_since_ns = frame ? frame->call_since_ns : 0;
@@ -160,6 +160,7 @@ void trampoline_note_call(struct shim_frame *frame, uint32_t finding, uint64_t n
 {
 	frame->call_since_ns = now_ns;
 	frame->finding = finding;
+	frame->finding_epoch = segment_epoch();
 	note_thread();
 }
 
@@ -347,7 +348,7 @@ void signal_trampoline(int signo, siginfo_t *info, void *context)
 	uint64_t serial;
 	int saved_errno;
 
-	if (shim_likely(!shim_self.in_vfork && !shim_sealed))
+	if (shim_likely(!shim_is_off()))
 		frame = push(d, context, (uintptr_t)__builtin_frame_address(0),
 			     (uintptr_t)__builtin_return_address(0));
 	serial = frame ? frame->serial : 0;

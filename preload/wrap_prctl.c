@@ -20,6 +20,11 @@
 
 int prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 
+static bool is_sealed(void)
+{
+	return atomic_load(&shim_aside) & SHIM_ASIDE_SEALED;
+}
+
 /* Before the call: after it there may be no way back. */
 static void seal(void)
 {
@@ -29,13 +34,13 @@ static void seal(void)
 		segment_limit(SEG_LIMIT_SEALED);
 		shim_end(saved_errno);
 	}
-	shim_sealed = true;
+	atomic_fetch_or(&shim_aside, SHIM_ASIDE_SEALED);
 }
 
 SHIM_EXPORT int prctl(int operation, unsigned long a, unsigned long b, unsigned long c,
 		      unsigned long d)
 {
-	bool is_sealing = operation == PR_SET_SECCOMP && !shim_sealed && !shim_self.in_vfork;
+	bool is_sealing = operation == PR_SET_SECCOMP && !is_sealed() && !shim_self.in_vfork;
 	int ret;
 
 	if (operation == PR_SET_TSC && a == PR_TSC_SIGSEGV)
@@ -44,7 +49,7 @@ SHIM_EXPORT int prctl(int operation, unsigned long a, unsigned long b, unsigned 
 		seal();
 	ret = real()->prctl(operation, a, b, c, d);
 	if (is_sealing && ret < 0)
-		shim_sealed = false;
+		atomic_fetch_and(&shim_aside, ~(uint32_t)SHIM_ASIDE_SEALED);
 	return ret;
 }
 
@@ -69,7 +74,7 @@ void syscall_seccomp(const uint64_t *regs)
 {
 	uint32_t operation = (uint32_t)regs[ARCH_REG_ARG1];
 
-	if (shim_sealed || shim_self.in_vfork)
+	if (is_sealed() || shim_self.in_vfork)
 		return;
 	if (operation == SECCOMP_SET_MODE_STRICT ||
 	    (operation == SECCOMP_SET_MODE_FILTER && regs[ARCH_REG_ARG3]))

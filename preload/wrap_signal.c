@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "preload/lookup.h"
 #include "preload/real.h"
 #include "preload/signal.h"
 #include "preload/sys.h"
@@ -34,12 +35,31 @@ static sighandler_t install(int signo, sighandler_t handler, int flags, uint64_t
 	return signal_install(signo, &act, &old) < 0 ? SIG_ERR : old.sa_handler;
 }
 
+/*
+ * What siginterrupt() was told before a late shim came is known to libc alone. Between its call and ours
+ * the handler is installed without us.
+ */
+static sighandler_t install_by_libc(int signo, sighandler_t handler)
+{
+	struct sigaction now = {0};
+	sighandler_t old;
+
+	if (signal_install(signo, NULL, &now) < 0)
+		return SIG_ERR;
+	old = real()->signal(signo, handler);
+	if (old != SIG_ERR)
+		signal_refresh(signo);
+	return old == SIG_ERR ? SIG_ERR : now.sa_handler;
+}
+
 static sighandler_t install_bsd(int signo, sighandler_t handler)
 {
 	if (handler == SIG_ERR || !is_valid(signo)) {
 		errno = EINVAL;
 		return SIG_ERR;
 	}
+	if (lookup_is_late())
+		return install_by_libc(signo, handler);
 	return install(signo, handler, atomic_load(&interrupting) & bit(signo) ? 0 : SA_RESTART,
 		       bit(signo));
 }

@@ -278,7 +278,7 @@ uint32_t model_find_process(const struct model *m, pid_t pid, uint64_t start_tim
 	for (uint32_t i = 0; i < m->processes.count; i++) {
 		const struct model_process *p = &m->processes.items[i];
 
-		if (p->pid == pid && p->state != PROCESS_EXECED &&
+		if (p->pid == pid && !process_is_past(p->state) &&
 		    (!start_time || !p->start_time || p->start_time == start_time))
 			return i;
 	}

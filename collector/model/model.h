@@ -31,7 +31,15 @@ enum process_state {
 	PROCESS_KILLED, /* gone without a recorded exit */
 	PROCESS_EXECED, /* an earlier image of a process that went on */
 	PROCESS_DUMPED, /* as its core has it */
+	PROCESS_DETACHED, /* the recorder was taken off a process that went on */
+	PROCESS_STATES
 };
+
+/* A record that ended before its process: what it says of locks is not true any more. */
+static inline bool process_is_past(enum process_state state)
+{
+	return state == PROCESS_EXECED || state == PROCESS_DETACHED;
+}
 
 struct model_process {
 	pid_t pid;
@@ -113,6 +121,7 @@ struct model_lock {
 	bool is_glimpse;     /* is_sampled, and seen at one look only */
 	bool is_delegation;  /* LOCK_LEASE: of a file server */
 	bool is_breaking;    /* a lease that has to be given up: somebody opens the file */
+	bool is_before;      /* held when the recorder was attached: since_ns is that moment */
 	bool is_copy;        /* hold of an open file description that is shown for another process */
 	bool is_through_map; /* held by a mapping of the file: nobody has a descriptor of it */
 	uint32_t next_copy;  /* of a hold and its copies that were found by looking; MODEL_NONE ends */

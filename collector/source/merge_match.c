@@ -35,7 +35,8 @@ void merge_images(struct gather *g)
 			const struct model_process *q =
 				&m->processes.items[g->processes.entries[e].value];
 
-			if (q->start_time == p->start_time && q->image > p->image)
+			if (q->start_time == p->start_time && q->image > p->image &&
+			    p->state != PROCESS_DETACHED)
 				p->state = PROCESS_EXECED;
 		}
 	}
@@ -43,7 +44,7 @@ void merge_images(struct gather *g)
 		struct model_lock *l = &m->locks.items[i];
 
 		if (l->process != MODEL_NONE &&
-		    m->processes.items[l->process].state == PROCESS_EXECED)
+		    process_is_past(m->processes.items[l->process].state))
 			l->evidence = EVIDENCE_STALE;
 	}
 }

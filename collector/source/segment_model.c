@@ -160,6 +160,7 @@ static void fill_lock(struct importer *im, struct model_lock *l, const struct se
 	l->is_inherited = r->flags & SEG_LOCK_INHERITED;
 	l->is_sampled = segment_is_sampled(im->s);
 	l->is_glimpse = l->is_sampled && l->since_ns >= segment_header(im->s)->sample_last_ns;
+	l->is_before = r->flags & SEG_LOCK_BEFORE;
 }
 
 static void import_lock(struct importer *im, uint32_t index, const void *record)
@@ -176,8 +177,8 @@ static void import_lock(struct importer *im, uint32_t index, const void *record)
 		add_tombstone(im->g, r->ofd, r->hold_since_ns);
 		return;
 	}
-	if (im->state == PROCESS_EXECED)
-		return; /* what survived is in the next image's record */
+	if (process_is_past(im->state))
+		return; /* what survived is in the next image's record, or in none */
 	uint32_t stack = import_stack(im, r->stack), i = model_add_lock(im->m);
 
 	if (i == MODEL_NONE)

@@ -33,6 +33,7 @@ static const struct {
 	{SEG_LIMIT_TMPFS_FULL, "records were dropped: the session's file system was full"},
 	{SEG_LIMIT_BUSY, "some updates were given up because the record was busy"},
 	{SEG_LIMIT_SEALED, "restricted its system calls (seccomp): nothing was recorded since"},
+	{SEG_LIMIT_PARTIAL, "not all of its calls, handlers and children could be redirected to the recorder"},
 };
 
 /* "100ms", "2s" */
@@ -104,6 +105,19 @@ void segment_sampling_notes_add(struct gather *g)
 	model_note(g->m, "the last look was at %s: what was later is not recorded", text);
 }
 
+/* Of a recorder that came late. */
+static void note_attached(struct model *m, const struct seg_header *h, const char *name)
+{
+	time_t since = (time_t)(h->created_real_ns / 1000000000);
+	struct tm local;
+	char text[32] = "then";
+
+	if (localtime_r(&since, &local))
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &local);
+	model_note(m, "%s (pid %d): recording since %s: what happened before is not known", name,
+		   h->pid, text);
+}
+
 void segment_notes_add(struct gather *g, const struct segment *s, uint32_t process)
 {
 	const struct seg_header *h = segment_header(s);
@@ -117,6 +131,8 @@ void segment_notes_add(struct gather *g, const struct segment *s, uint32_t proce
 		if (h->tables[id].dropped && id != SEG_EVENTS)
 			model_note(m, "%s (pid %d): %u %s were not recorded: no room", name, h->pid,
 				   h->tables[id].dropped, table_names[id]);
+	if (h->attached)
+		note_attached(m, h, name);
 	if (h->lost_busy)
 		model_note(m, "%s (pid %d): %u updates were given up", name, h->pid, h->lost_busy);
 	if (h->lost_range)
@@ -258,6 +274,10 @@ static const char *event_text(struct story *t, const struct seg_event *e)
 		return e->value ? model_stringf(m, "begins, as program %" PRIu64 " of its process",
 						e->value + 1)
 				: "begins";
+	case SEG_EV_ATTACH:
+		return model_stringf(m, "is recorded from now on, through %" PRIu64 " calls", e->value);
+	case SEG_EV_DETACH:
+		return "is not recorded any more";
 	case SEG_EV_FORK:
 		return model_stringf(m, "forks process %" PRIu64, e->value);
 	case SEG_EV_EXEC:

@@ -41,6 +41,8 @@ static enum process_state find_state(const struct gather *g, const struct segmen
 
 	if (h->state == SEG_EXECED)
 		return PROCESS_EXECED;
+	if (h->state == SEG_DETACHED)
+		return PROCESS_DETACHED;
 	if (is_alive && h->start_time)
 		return PROCESS_LIVE;
 	/* A core is of a moment that is over. */

@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (g.m && no_proc && !segment_open_memory(data, size, &s, cause, sizeof(cause))) {
 		const struct seg_header *h = segment_header(s);
 		/* A reserved field chooses what became of the process. */
-		struct segment_origin origin = {.path = "fuzz", .state = h->reserved0 % 4};
+		struct segment_origin origin = {.path = "fuzz", .state = h->attached % 4};
 
 		read_texts(s);
 		read_stacks(s);
