@@ -59,8 +59,10 @@ VICTIMS = \
 	tests/victims/alone-posix \
 	tests/victims/altstack \
 	tests/victims/altstack-held \
+	tests/victims/churn \
 	tests/victims/close-drops \
 	tests/victims/close-keeps \
+	tests/victims/counting \
 	tests/victims/crowd \
 	tests/victims/every-unsafe \
 	tests/victims/every-wrapper \
@@ -98,6 +100,7 @@ VICTIMS = \
 	tests/victims/storm \
 	tests/victims/unwinding \
 	tests/victims/upgrade-posix \
+	tests/victims/vforking \
 	tests/victims/wait-flock \
 	tests/victims/wait-lockf \
 	tests/victims/wait-ofd \
@@ -111,6 +114,8 @@ tests_victims_heap_single_nopie_CFLAGS = $(AM_CFLAGS) -fno-pie
 tests_victims_heap_single_nopie_LDFLAGS = -no-pie
 tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
+tests_victims_churn_LDADD = -lpthread
+tests_victims_counting_LDADD = -lpthread
 tests_victims_crowd_LDADD = -lpthread
 tests_victims_stall_LDADD = -lpthread
 tests_victims_stall_CFLAGS = $(AM_CFLAGS) -O0
@@ -168,6 +173,10 @@ tests_inject_liblockjam_la_SOURCES = tests/inject/standin.c
 tests_inject_liblockjam_la_LDFLAGS = -module -shared -avoid-version -rpath $(abs_builddir) -Wl,-z,nodelete
 tests_inject_injector_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
 tests_inject_injector_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
+# --- threads that are stopped and copied -----------------------------------------------------------
+check_PROGRAMS += tests/stopping/copier
+tests_stopping_copier_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
+tests_stopping_copier_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 
 # --- end to end ---------------------------------------------------------------------------------
 TEST_LIBRARY = \

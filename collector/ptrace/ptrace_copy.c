@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STOP_MAX_NS 100000000 /* that a thread gets to come to its stop */
+#define STOP_MAX_NS 500000000 /* that a thread gets to come to its stop: it needs a processor */
 #define SPIN_NS UINT64_C(50000)
 
 struct tracer {

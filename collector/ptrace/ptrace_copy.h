@@ -32,13 +32,12 @@ struct ptrace_copy {
 };
 
 /*
- * 0, or what kept it from being copied:
- * -EAGAIN     it does not run (any more), and was not stopped; or (interrupted >= 0) it had just
- * asked for a file lock: it was let go at once, to look at without stopping it -EPERM      it may
- * not be traced, or somebody else does; -ESRCH it is gone -ETIMEDOUT  it did not come to a stop in
- * a tenth of a second, and was let go -ENOEXEC    its registers are those of another architecture
- * (32 bit) or another negative errno. Of the thread nothing is traced afterwards. For recorded
- * trees -ENOTSUP.
+ * 0, or a negative errno, what kept it from being copied. -EAGAIN: it does not run (any more), and
+ * was not stopped; or (interrupted >= 0) it had just asked for a file lock, and was let go at once,
+ * to be looked at without stopping it. -EPERM: it may not be traced, or somebody else does. -ESRCH:
+ * it is gone. -ETIMEDOUT: it did not come to a stop in half a second, and was let go. -ENOEXEC: its
+ * registers are those of another architecture (32 bit). -ENOTSUP: /proc is a recorded tree.
+ * Afterwards nothing traces the thread.
  */
 int ptrace_copy_thread(const struct proc *proc, pid_t pid, pid_t tid, struct ptrace_copy *copy);
 

@@ -50,9 +50,15 @@ static void find_interests(const struct model *m, uint8_t *interests)
 	}
 }
 
+/* The kernel names the thread that traces. */
 static const char *name_tracer(struct gather *g, pid_t tracer)
 {
-	char comm[64];
+	static const char key[] = "\nTgid:";
+	char comm[64], text[512], *line;
+
+	if (proc_read_some(g->proc, text, sizeof(text), "%d/status", tracer) > 0 &&
+	    (line = strstr(text, key)))
+		tracer = atoi(line + strlen(key));
 
 	if (proc_read_some(g->proc, comm, sizeof(comm), "%d/comm", tracer) <= 0)
 		return model_stringf(g->m, "pid %d", tracer);

@@ -1,6 +1,7 @@
 /*
- * Scenario: N threads compute for ever, the main thread waits for the end of its standard input.
- * Expect: their stacks are had by stopping each for a moment, the main thread's without.
+ * Scenario: N threads compute for ever, or (running N asleep) wait in pause(); the main thread
+ * waits for the end of its standard input. Expect: the stacks of those that run are had by stopping
+ * each for a moment, all others without.
  */
 #include "victim.h"
 
@@ -15,6 +16,15 @@ static __attribute__((noinline)) void run(unsigned *state)
 	running++;
 	while (!has_ended)
 		*state = *state * 1664525 + 1013904223;
+}
+
+static __attribute__((noreturn)) void *fall_asleep(void *arg)
+{
+	(void)arg;
+	pthread_setname_np(pthread_self(), "asleep");
+	running++;
+	for (;;)
+		pause();
 }
 
 static void *begin(void *arg)
@@ -35,11 +45,14 @@ int main(int argc, char **argv)
 
 	victim_watchdog();
 	for (int i = 0; threads && i < count; i++)
-		if (pthread_create(&threads[i], NULL, begin, (void *)(size_t)i))
+		if (pthread_create(&threads[i], NULL, argc > 2 ? fall_asleep : begin,
+				   (void *)(size_t)i))
 			errx(99, "pthread_create");
 	while (running < count)
 		victim_pause();
 	victim_ready();
+	if (argc > 2)
+		return 0;
 	has_ended = true;
 	for (int i = 0; i < count; i++)
 		pthread_join(threads[i], NULL);
