@@ -296,7 +296,7 @@ check-servers:
 MEASURED = tests/bench/crowd tests/bench/pairs tests/bench/stall
 EXTRA_PROGRAMS = $(MEASURED)
 tests_bench_stall_LDADD = -lpthread
-EXTRA_DIST += tests/bench/bench.py tests/bench/measure.py tests/bench/standstill.py
+EXTRA_DIST += tests/bench/bench.py tests/bench/measure.py tests/bench/sampling.py tests/bench/standstill.py
 bench: all $(MEASURED) $(VICTIMS)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/bench.py $(BENCH)
 .PHONY: bench

@@ -18,7 +18,8 @@
 #include "collector/sample/sample_watch.h"
 
 #define SEARCH_NS UINT64_C(5000000000) /* between two looks at everything, also at who has no lock */
-#define REST 4 /* a look is followed by that many times its duration without another */
+#define SEARCH_REST 50 /* and in any case so many times the duration of the last one */
+#define REST 9 /* a look is followed by that many times its duration without another */
 #define STACKS_SHARE 4 /* of the interval is spent on stacks at most */
 
 struct sampler {
@@ -30,7 +31,7 @@ struct sampler {
 	uint64_t *start_times; /* of the targets that are pids, 0: gone, or no pid */
 
 	uint64_t tick_ns;      /* the last look began */
-	uint64_t searched_ns;  /* the last search */
+	uint64_t search_ns;    /* when to look at everything again */
 	uint64_t rest_ns;      /* no processes are looked into before */
 	uint64_t beat_ns;      /* the records were told of seen_ns */
 	uint64_t gap_ns;
@@ -241,7 +242,9 @@ static int look(struct sampler *s, bool is_search, bool is_first, struct collect
 
 	s->rest_ns = now_ns + REST * (now_ns - began_ns);
 	if (is_search)
-		s->searched_ns = now_ns;
+		s->search_ns = now_ns + (SEARCH_REST * (now_ns - began_ns) > SEARCH_NS
+						 ? SEARCH_REST * (now_ns - began_ns)
+						 : SEARCH_NS);
 	return r;
 }
 
@@ -276,7 +279,7 @@ int sampler_look(struct sampler *s, struct collect_error *error)
 {
 	uint64_t now_ns = s->tick_ns = sampler_clock_ns();
 	bool has_ended = sample_processes_reap(&s->processes, now_ns);
-	bool is_search = now_ns > s->searched_ns + SEARCH_NS;
+	bool is_search = now_ns > s->search_ns;
 	int r = sample_watch_look(&s->watch);
 
 	if (r < 0)

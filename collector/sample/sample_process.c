@@ -16,25 +16,32 @@
 #include <unistd.h>
 
 #define DYING_MAX_NS UINT64_C(2000000000) /* then it is a process whose first thread has left it */
-#define EXITING 0x4                       /* PF_EXITING of field 9 of /proc/PID/stat */
+/* Field 9, the kernel's PF_*: EXITING, DUMPCORE, SIGNALED. The wait of a process that is killed ends
+ * before it is on its way out: then SIGKILL is pending, field 31. */
+#define FLAGS_DYING 0x604
+#define PENDING_KILL (1 << 8)
 
 /* Numbers of the fields of /proc/PID/stat, proc_pid_stat(5). */
-enum { FIELD_FLAGS = 9, FIELD_START_STACK = 28, FIELD_EXIT_CODE = 52 };
+enum { FIELD_FLAGS = 9, FIELD_START_STACK = 28, FIELD_PENDING = 31, FIELD_EXIT_CODE = 52 };
 
-/* A field behind the name; false if the process is gone. */
+/* A field behind the name of the text of /proc/PID/stat; 0 if it is not there. */
+static uint64_t field_of(const char *text, int field)
+{
+	const char *at = strrchr(text, ')');
+
+	for (int i = 2; at && i < field; i++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
+/* False if the process is gone. */
 static bool read_field(const struct proc *proc, pid_t pid, int field, uint64_t *value)
 {
 	char text[1024];
 
 	if (proc_read_some(proc, text, sizeof(text), "%d/stat", (int)pid) <= 0)
 		return false;
-	const char *at = strrchr(text, ')');
-
-	for (int i = 2; at && i < field; i++)
-		at = strchr(at + 1, ' ');
-	if (!at)
-		return false;
-	*value = strtoull(at, NULL, 10);
+	*value = field_of(text, field);
 	return true;
 }
 
@@ -293,6 +300,7 @@ struct sample_process *sample_process_get(struct sample_processes *ps, pid_t pid
 			       st.state == 'Z' || st.state == 'X';
 
 		read_field(ps->proc, pid, FIELD_START_STACK, &stack_start);
+		p->thread_count = is_gone ? 0 : st.threads;
 		if (!is_gone && (!stack_start || !p->stack_start || stack_start == p->stack_start))
 			return p;
 		if (!is_gone) {
@@ -303,17 +311,21 @@ struct sample_process *sample_process_get(struct sample_processes *ps, pid_t pid
 		take_out(ps, p);
 	}
 	p = begin(ps, pid, image, now_ns);
-	if (p)
+	if (p) {
 		p->is_target = is_target;
+		p->thread_count = proc_read_stat(ps->proc, pid, &st) ? 0 : st.threads;
+	}
 	return p;
 }
 
 bool sample_process_is_dying(const struct sample_processes *ps, struct sample_process *p,
 			     uint64_t now_ns)
 {
-	uint64_t flags;
+	char text[1024];
 
-	if (read_field(ps->proc, p->pid, FIELD_FLAGS, &flags) && !(flags & EXITING)) {
+	if (proc_read_some(ps->proc, text, sizeof(text), "%d/stat", (int)p->pid) > 0 &&
+	    !(field_of(text, FIELD_FLAGS) & FLAGS_DYING) &&
+	    !(field_of(text, FIELD_PENDING) & PENDING_KILL)) {
 		p->dying_since_ns = 0;
 		return false;
 	}

@@ -17,6 +17,7 @@ struct sample_process {
 	pid_t pid;
 	uint64_t start_time;
 	uint64_t stack_start; /* where its stack begins: elsewhere after execve(); 0 not to be seen */
+	int thread_count;     /* at the last look */
 	int pidfd;            /* -1: the kernel has none, or descriptors ran out */
 	bool is_target;
 	uint64_t dying_since_ns; /* 0: it is not */

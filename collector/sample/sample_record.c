@@ -309,8 +309,12 @@ int sample_look_record(struct sample_look *look)
 
 	look->processes = calloc(m->processes.count + (size_t)1, sizeof(*look->processes));
 	look->locks = calloc(m->locks.count + (size_t)1, sizeof(*look->locks));
-	if (!look->processes || !look->locks)
+	look->is_waiting = calloc(m->processes.count + (size_t)1, sizeof(*look->is_waiting));
+	if (!look->processes || !look->locks || !look->is_waiting)
 		return -ENOMEM;
+	for (uint32_t i = 0; i < m->locks.count; i++)
+		if (m->locks.items[i].state == LOCK_WAITING && m->locks.items[i].process != MODEL_NONE)
+			look->is_waiting[m->locks.items[i].process] = true;
 	find_processes(look);
 	for (uint32_t n = 0; n < look->ps->count; n++)
 		memset(look->ps->items[n]->is_seen, 0, sample_records(look->ps->items[n]->segment, SEG_LOCKS));
@@ -337,6 +341,7 @@ void sample_look_done(struct sample_look *look)
 {
 	free(look->processes);
 	free(look->locks);
+	free(look->is_waiting);
 	index_done(&look->descriptions);
 	index_done(&look->names);
 }

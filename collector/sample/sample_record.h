@@ -16,6 +16,7 @@ struct sample_look {
 	uint64_t now_ns;
 	struct sample_process **processes; /* by the model's index, NULL: not recorded */
 	uint32_t *locks;                   /* by the model's index: of SEG_LOCKS, 0 none */
+	bool *is_waiting;                  /* by the process's index */
 	struct index descriptions; /* the model's ofd -> the records' number */
 	struct index names;        /* numbers that are taken */
 };

@@ -46,25 +46,23 @@ static void drop_thread(struct sample_process *p, uint32_t index)
 	sample_record_end(p->segment, SEG_THREADS, index);
 }
 
-static bool is_waiting(const struct model *m, uint32_t process)
+static void keep_main(const struct sample_look *look, struct sample_process *p)
 {
-	for (uint32_t i = 0; i < m->locks.count; i++)
-		if (m->locks.items[i].process == process && m->locks.items[i].state == LOCK_WAITING)
-			return true;
-	return false;
+	for (uint32_t i = 1; i <= sample_records(p->segment, SEG_THREADS); i++) {
+		const struct seg_thread *t = sample_record(p->segment, SEG_THREADS, i);
+
+		if (t->tid && t->tid != p->pid)
+			drop_thread(p, i);
+	}
+	if (!sample_thread(p, p->pid))
+		add_thread(p, p->pid, look->now_ns);
 }
 
-/* order[0..count): the model's threads of this process. */
-static void sync_threads(const struct sample_look *look, uint32_t process, const uint32_t *order,
-			 uint32_t count)
+static void keep_only(const struct sample_look *look, struct sample_process *p,
+		      const uint32_t *order, uint32_t count)
 {
-	struct sample_process *p = look->processes[process];
 	const struct model_thread *threads = look->m->threads.items;
 
-	if (!count && !is_waiting(look->m, process))
-		return;
-	/* Of whose threads nothing is known nothing may be concluded from how many there were. */
-	sample_segment_header(p->segment)->sample_unseen += !count;
 	for (uint32_t i = 1; i <= sample_records(p->segment, SEG_THREADS); i++) {
 		const struct seg_thread *t = sample_record(p->segment, SEG_THREADS, i);
 		uint32_t n = 0;
@@ -74,6 +72,25 @@ static void sync_threads(const struct sample_look *look, uint32_t process, const
 		if (t->tid && n == count)
 			drop_thread(p, i);
 	}
+}
+
+/* order[0..count): the model's threads of this process. */
+static void sync_threads(const struct sample_look *look, uint32_t process, const uint32_t *order,
+			 uint32_t count)
+{
+	struct sample_process *p = look->processes[process];
+	const struct model_thread *threads = look->m->threads.items;
+
+	if (!count && !look->is_waiting[process])
+		return;
+	/* Of many equal waiters the collector looks into some only; with one thread all is said. */
+	if (!count && p->thread_count == 1) {
+		keep_main(look, p);
+		return;
+	}
+	/* Of whose threads nothing is known nothing may be concluded from how many there were. */
+	sample_segment_header(p->segment)->sample_unseen += !count;
+	keep_only(look, p, order, count);
 	for (uint32_t n = 0; n < count; n++)
 		if (!sample_thread(p, threads[order[n]].tid))
 			add_thread(p, threads[order[n]].tid, look->now_ns);
@@ -136,5 +153,7 @@ pid_t sample_waiter(const struct sample_look *look, const struct model_lock *l)
 			return 0;
 		found = t->tid;
 	}
+	if (!found && l->state == LOCK_WAITING && look->processes[l->process]->thread_count == 1)
+		found = look->processes[l->process]->pid;
 	return found;
 }
