@@ -71,7 +71,9 @@ VICTIMS = \
 	tests/victims/flock-handed-back \
 	tests/victims/flock-inherited \
 	tests/victims/handler-calls \
+	tests/victims/handler-posix \
 	tests/victims/handler-safe \
+	tests/victims/handler-why \
 	tests/victims/heap-crash \
 	tests/victims/in-vdso \
 	tests/victims/heap-single \
@@ -109,6 +111,8 @@ check_PROGRAMS += $(VICTIMS)
 EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h tests/victims/wait.h tests/victims/alone.h \
 	tests/victims/swallow.h
 
+# Calls, not what the compiler knows of them.
+tests_victims_handler_posix_CFLAGS = $(AM_CFLAGS) -fno-builtin
 tests_victims_heap_single_nopie_SOURCES = tests/victims/heap-single.c
 tests_victims_heap_single_nopie_CFLAGS = $(AM_CFLAGS) -fno-pie
 tests_victims_heap_single_nopie_LDFLAGS = -no-pie
@@ -200,6 +204,7 @@ E2E_TESTS = \
 	tests/e2e/run.py \
 	tests/e2e/dispositions.py \
 	tests/e2e/handlers.py \
+	tests/e2e/imports.py \
 	tests/e2e/inject.py \
 	tests/e2e/kernel.py \
 	tests/e2e/layering.py \
@@ -214,6 +219,7 @@ E2E_TESTS = \
 	tests/e2e/semantics.py \
 	tests/e2e/stopping.py \
 	tests/e2e/transparency.py \
+	tests/e2e/unsafe.py \
 	tests/e2e/unwinding.py \
 	tests/e2e/victims.py \
 	tests/e2e/wrappers.py

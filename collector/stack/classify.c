@@ -267,9 +267,10 @@ static bool is_loader(const struct model_frame *f)
 	return is_of(f, names, COUNT(names));
 }
 
+/* With what libc loads for itself: backtrace() is done by libgcc_s. */
 static bool is_libc(const struct model_frame *f)
 {
-	static const char *const names[] = {"libc.so", "libc-2.", "libpthread"};
+	static const char *const names[] = {"libc.so", "libc-2.", "libpthread", "libgcc_s"};
 
 	return is_of(f, names, COUNT(names)) || is_loader(f);
 }

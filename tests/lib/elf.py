@@ -11,6 +11,14 @@ def nm(*arguments):
     return [line.split() for line in result.stdout.splitlines()]
 
 
+def imported(*paths):
+    """The names that programs and libraries want of others; what is no ELF file wants none."""
+    result = subprocess.run(["nm", "-D", "--undefined-only", *paths], stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True, check=False)
+    return {line.split()[-1].split("@")[0] for line in result.stdout.splitlines()
+            if line and line[0] == " "}
+
+
 def exported():
     """The names that liblockjam.so defines for others."""
     if not os.path.exists(SHIM):
