@@ -137,6 +137,11 @@ struct json_object *json_processes(const struct view *v)
 		struct json_object *o = json_object_new_object();
 
 		json_add_int(o, "pid", p->pid);
+		if (p->ns_pid)
+			json_add_int(o, "ns_pid", p->ns_pid);
+		else
+			json_add(o, "ns_pid", NULL);
+		json_add_path(o, "root", p->root ? p->root : "");
 		json_add_int(o, "ppid", p->ppid);
 		json_add_number(o, "start_time", p->start_time);
 		json_add_number(o, "image", p->image);

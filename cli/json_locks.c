@@ -30,6 +30,12 @@ static struct json_object *new_entry(const struct model *m, const struct model_l
 
 	json_add_path(o, "file", r->path);
 	json_add_bool(o, "deleted", r->is_deleted);
+	json_add_bool(o, "replaced", r->is_replaced);
+	json_add_bool(o, "detached", r->is_detached);
+	if (r->seen_by)
+		json_add_int(o, "path_seen_by", r->seen_by);
+	else
+		json_add(o, "path_seen_by", NULL);
 	json_add_number(o, "dev", r->dev ? r->dev : r->kernel_dev);
 	json_add_number(o, "ino", r->ino);
 	json_add_text(o, "kind", kinds[l->kind]);

@@ -199,6 +199,52 @@ static void put_evidence(const struct view *v, const struct model_lock *l, unsig
 	fprintf(v->out, "%s\n", text);
 }
 
+/* Where the path, or the process's own view of it, is another than ours. */
+static void put_view(const struct view *v, const struct model_lock *l, unsigned indent)
+{
+	const struct model_resource *r = &v->model->resources.items[l->resource];
+	const struct model_process *p =
+		l->process == MODEL_NONE ? NULL : &v->model->processes.items[l->process];
+	size_t length = p && p->root ? strlen(p->root) : 0;
+
+	if (p && p->ns_pid) {
+		begin_detail(v, indent);
+		fprintf(v->out, "pid %d in its namespace\n", p->ns_pid);
+	}
+	if (length) {
+		begin_detail(v, indent);
+		fputs("its root is ", v->out);
+		text_put(v->out, p->root);
+		if (!strncmp(r->path, p->root, length) && r->path[length] == '/') {
+			fputs(", where the path is ", v->out);
+			text_put(v->out, r->path + length);
+		}
+		fputc('\n', v->out);
+	}
+	if (p && r->seen_by == p->pid) {
+		begin_detail(v, indent);
+		fputs("path as it sees it, in a mount namespace of its own\n", v->out);
+	}
+}
+
+/* What the path of a held file leads to now. */
+static void put_file(const struct view *v, const struct model_lock *l, unsigned indent)
+{
+	const struct model_resource *r = &v->model->resources.items[l->resource];
+	const char *text = NULL;
+
+	if (l->state != LOCK_HELD)
+		return;
+	if (r->is_replaced)
+		text = "the path leads to another file by now, which is locked, too";
+	else if (r->is_detached)
+		text = "its file system has been unmounted: the path is what was below the mount";
+	if (!text)
+		return;
+	begin_detail(v, indent);
+	fprintf(v->out, "%s\n", text);
+}
+
 /* A lease stands in the way of open(), not of other locks. */
 static void put_lease(const struct view *v, const struct model_lock *l, unsigned indent)
 {
@@ -249,6 +295,8 @@ static void put_node(struct view *v, const struct graph_node *node)
 	text_path(v, l->resource);
 	fputc('\n', v->out);
 	put_what(v, l, indent + 4);
+	put_view(v, l, indent + 4);
+	put_file(v, l, indent + 4);
 	put_lease(v, l, indent + 4);
 	put_where(v, l, indent + 4);
 	if (l->state == LOCK_POLLING)

@@ -10,7 +10,7 @@
 
 struct collect_target {
 	pid_t pid;        /* > 0: this process */
-	const char *name; /* else a command name or a path of a locked file (it begins with '/') */
+	const char *name; /* else a command name or a path of a locked file */
 };
 
 struct collect_options {

@@ -114,6 +114,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/merge.c \
 	collector/source/merge.h \
 	collector/source/merge_match.c \
+	collector/source/namespaces.c \
 	collector/source/owners.c \
 	collector/source/owners.h \
 	collector/source/owners_ahead.c \
@@ -130,6 +131,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/segment_why.c \
 	collector/source/select.c \
 	collector/source/select.h \
+	collector/source/select_path.c \
 	collector/source/select_reduce.c \
 	collector/source/signals.c \
 	collector/source/signals.h \

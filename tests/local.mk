@@ -210,6 +210,7 @@ E2E_TESTS = \
 	tests/e2e/layering.py \
 	tests/e2e/leases.py \
 	tests/e2e/locks.py \
+	tests/e2e/namespaces.py \
 	tests/e2e/owners.py \
 	tests/e2e/privileged.py \
 	tests/e2e/stacks.py \

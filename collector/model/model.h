@@ -52,6 +52,9 @@ struct model_process {
 	bool is_target;      /* chosen by the targets (all are when there are none), not only related */
 	bool has_segment;
 	bool has_children_threads; /* more than one thread was seen */
+	pid_t ns_pid;        /* in a pid namespace of its own; 0: not looked at, or as we see it */
+	const char *root;    /* its root directory, as we see it; NULL: ours, or not known */
+	bool has_own_mounts; /* it is in another mount namespace than we */
 	const char *exe;     /* path, never NULL ("" unknown) */
 	const char *name;    /* what lines show: title, else exe, else comm in [brackets] */
 	const char *cmdline; /* arguments joined by blanks, "" unknown */
@@ -88,6 +91,7 @@ struct model_resource {
 	uint64_t dev, ino;   /* dev as stat(2) gives it; 0 if only the kernel's number is known */
 	uint64_t kernel_dev; /* MAJ:MIN of /proc/locks, as makedev(); 0 unknown */
 	const char *path;    /* "" unknown; shown as dev:ino then */
+	bool is_detached;    /* its mount is nobody's any more: the path is what is below it */
 	pid_t seen_by;       /* the path is this process's, in a mount namespace of its own; 0 ours */
 	bool is_deleted;
 	bool is_replaced;    /* is_deleted, and the path leads to another file that is locked, too */

@@ -55,8 +55,16 @@ void owners_use_path(struct search *s, uint32_t resource, const struct held_at *
 	if (has_path(s, resource) || held_path(s->proc, at, path, sizeof(path)))
 		return;
 	gather_path(s->g, resource, path);
-	if (is_foreign(s, at->mnt_id))
+	if (!is_foreign(s, at->mnt_id))
+		return;
+	struct index theirs = {0};
+
+	owners_index_mounts(s->proc, at->task, &theirs);
+	if (index_first(&theirs, at->mnt_id) != UINT32_MAX)
 		s->g->m->resources.items[resource].seen_by = at->pid;
+	else if (theirs.count)
+		s->g->m->resources.items[resource].is_detached = true;
+	index_done(&theirs);
 }
 
 struct path_use {

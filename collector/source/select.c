@@ -131,23 +131,23 @@ static int refuse(const struct gather *g, pid_t pid, struct collect_error *error
 	return 0;
 }
 
+static void note_unlocked(struct gather *g, const char *path)
+{
+	model_note(g->m, "nobody is seen to hold or to wait for a lock on %s", path);
+}
+
 static int mark_target(struct gather *g, const struct collect_target *t, bool *is_kept,
 		       struct collect_error *error)
 {
 	char pid[32];
 	const char *object = t->name;
-	bool has_file = false;
 
 	snprintf(pid, sizeof(pid), "%d", t->pid);
 	if (t->pid > 0)
 		object = pid;
 	if (t->pid <= 0 && t->name[0] == '/') {
-		for (uint32_t i = 0; i < g->m->resources.count; i++)
-			if (!strcmp(g->m->resources.items[i].path, t->name))
-				has_file = is_kept[i] = true;
-		if (!has_file)
-			model_note(g->m, "nobody is seen to hold or to wait for a lock on %s",
-				   t->name);
+		if (!select_path(g, t->name, is_kept))
+			note_unlocked(g, t->name);
 		return 0;
 	}
 	if (t->pid > 0 && !gather_is_saved(g) && !g->options->is_lenient &&
@@ -157,6 +157,14 @@ static int mark_target(struct gather *g, const struct collect_target *t, bool *i
 
 	if (g->options->is_lenient)
 		return 0;
+	/* A relative path; of a name without a slash a process comes first. */
+	if (!is_there && t->pid <= 0) {
+		is_there = select_path(g, t->name, is_kept);
+		if (!is_there && strchr(t->name, '/')) {
+			note_unlocked(g, t->name);
+			return 0;
+		}
+	}
 	if (!is_there)
 		return collect_fail(error, -ENOENT, object,
 				    gather_is_saved(g) ? "no such process in this session"

@@ -100,6 +100,11 @@ void segment_source_add(struct gather *g, struct segment *s, const char *path);
  */
 void segment_memfd_add(struct gather *g, pid_t pid);
 
+/* --- namespaces.c ----------------------------------------------------------------------------- */
+
+/* Fills ns_pid, root and has_own_mounts of the processes with locks. */
+void namespaces_look(struct gather *g);
+
 /* --- segment_model.c: one segment's records into the model ------------------------------------ */
 
 struct segment_origin {
