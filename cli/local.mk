@@ -29,6 +29,7 @@ cli_libcli_a_SOURCES = \
 	cli/render_json.c \
 	cli/render_text.c \
 	cli/render_text.h \
+	cli/render_text_lock.c \
 	cli/render_text_pending.c \
 	cli/render_text_report.c \
 	cli/render_text_stacks.c \

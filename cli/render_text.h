@@ -18,6 +18,8 @@ void text_frames(struct view *v, uint32_t stack, unsigned indent);
 /* The graph: headlines, then holders and waiters with their details. `uncontended_max`: holds that
  * nobody waits for are counted beyond that many. */
 void text_graph(struct view *v, uint32_t uncontended_max);
+/* One line of it, with its details. */
+void text_lock(struct view *v, const struct graph_node *node);
 void text_backtraces(struct view *v);
 void text_notes(struct view *v);
 /* All deadlocks, a line each. */
