@@ -74,6 +74,8 @@ def _(case):
     waiting = [int(w[7:]) for w in victim.said if w.startswith("waiter ")]
     exe = os.readlink(f"/proc/{victim.pid}/exe")
     path = os.path.realpath(case.path("lock"))
+    # Who still runs, right after `ready`, has no backtrace: nothing is stopped for a graph.
+    wait_until(lambda: proc.syscall(victim.pid) in (0, 63), "the holder to read its input")
     text = case.text("graph")
     wanted = [f"{exe} (pid {victim.pid}) holding WRITE lock for {path}"] + [
         f"  {exe} (pid {pid}) ++WAITING++ for WRITE lock on {path}" for pid in waiting]
