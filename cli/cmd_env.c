@@ -49,6 +49,8 @@ static void put_assignments(const struct options *o, const char *preload, const 
 		puts("[Service]");
 	put("LD_PRELOAD", preload);
 	put(SEG_ENV_DIR, dir);
+	if (o->is_protected)
+		put(SEG_ENV_PROTECT, "1");
 }
 
 /* A directory that nobody is told of is of no use. */
@@ -94,6 +96,7 @@ const struct command command_env = {
 	.name = "env",
 	.args = "[-o DIR] [--format=FORMAT]",
 	.summary = "The assignments that put a service under the shim",
-	.options = (const enum option_id[]){OPTION_DIR, OPTION_ENV_FORMAT, OPTION_END},
+	.options = (const enum option_id[]){OPTION_DIR, OPTION_ENV_FORMAT, OPTION_PROTECT,
+					    OPTION_END},
 	.run = run,
 };

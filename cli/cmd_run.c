@@ -22,7 +22,7 @@
 #include "preload/segment.h"
 
 /* The environment that the child is to inherit. 0, or the exit status. */
-static int set_environment(const char *dir)
+static int set_environment(const struct options *o, const char *dir)
 {
 	struct collect_error error = {0};
 	char path[PATH_MAX];
@@ -35,7 +35,9 @@ static int set_environment(const char *dir)
 	}
 	preload = shim_preload(path, getenv("LD_PRELOAD"));
 	failed =
-		!preload || setenv("LD_PRELOAD", preload, 1) < 0 || setenv(SEG_ENV_DIR, dir, 1) < 0;
+		!preload || setenv("LD_PRELOAD", preload, 1) < 0 ||
+		setenv(SEG_ENV_DIR, dir, 1) < 0 ||
+		(o->is_protected && setenv(SEG_ENV_PROTECT, "1", 1) < 0);
 	free(preload);
 	if (failed)
 		message(NULL, strerror(ENOMEM), NULL);
@@ -127,7 +129,7 @@ static int run(const struct options *o)
 	obstacle = program_obstacle(path);
 	if (obstacle)
 		message(path, obstacle, "it runs unobserved");
-	code = set_environment(dir);
+	code = set_environment(o, dir);
 	if (code) {
 		session_remove(dir);
 		return code;
@@ -145,7 +147,8 @@ const struct command command_run = {
 	.name = "run",
 	.args = "[-o DIR] [--] COMMAND [ARG...]",
 	.summary = "Run COMMAND and all it starts under the shim",
-	.options = (const enum option_id[]){OPTION_DIR, OPTION_ERROR_EXITCODE, OPTION_END},
+	.options = (const enum option_id[]){OPTION_DIR, OPTION_ERROR_EXITCODE, OPTION_PROTECT,
+					    OPTION_END},
 	.ends_options = true,
 	.usage_status = STATUS_FAILED,
 	.run = run,

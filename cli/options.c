@@ -66,6 +66,13 @@ static const char *apply_offline(struct options *o, const char *value)
 	return NULL;
 }
 
+static const char *apply_protect(struct options *o, const char *value)
+{
+	(void)value;
+	o->is_protected = true;
+	return NULL;
+}
+
 static const char *apply_sysroot(struct options *o, const char *value)
 {
 	o->sysroot = value;
@@ -153,6 +160,8 @@ static const struct option_spec specs[] = {
 	 "do not stop running threads, not even to copy their stacks", apply_no_stop},
 	{OPTION_OFFLINE, "offline", NULL, "DIR is a copy: take all its processes for dead",
 	 apply_offline},
+	{OPTION_PROTECT, "protect", NULL,
+	 "serve handlers that interrupted the allocator from an arena of their own", apply_protect},
 	{OPTION_SYSROOT, "sysroot", "PATH", "where the programs' files are looked up",
 	 apply_sysroot},
 	{OPTION_HELP, "help", NULL, "print this help", NULL},

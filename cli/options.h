@@ -28,6 +28,7 @@ enum option_id {
 	OPTION_MAX_FRAMES,
 	OPTION_NO_STOP,
 	OPTION_OFFLINE,
+	OPTION_PROTECT,
 	OPTION_SYSROOT,
 };
 
@@ -42,6 +43,7 @@ struct options {
 	bool is_systemd;
 	bool show_all;
 	bool is_offline;
+	bool is_protected;
 	bool no_stop;
 	uint32_t max_frames; /* 0: not given */
 	int error_exitcode; /* -1: not given */

@@ -67,8 +67,9 @@ static void find_allocator(void)
 	atomic_store(&index_.allocator_high, high);
 }
 
-static bool is_allocator(uint64_t pc)
+bool finding_is_allocator(uint64_t pc)
 {
+	find_allocator();
 	return pc >= atomic_load_explicit(&index_.allocator_low, memory_order_relaxed) &&
 	       pc < atomic_load_explicit(&index_.allocator_high, memory_order_relaxed);
 }
@@ -79,12 +80,11 @@ static bool is_maybe_allocator(const struct shim_frame *frame)
 	const uint64_t *words = (const uint64_t *)(frame->interrupted_sp & ~(uintptr_t)7);
 	uint32_t count;
 
-	find_allocator();
-	if (is_allocator(frame->interrupted_pc))
+	if (finding_is_allocator(frame->interrupted_pc))
 		return true;
 	count = readable((uintptr_t)words, HINT_WORDS * 8) / 8;
 	for (uint32_t i = 0; i < count; i++)
-		if (is_allocator(words[i]))
+		if (finding_is_allocator(words[i]))
 			return true;
 	return false;
 }

@@ -22,4 +22,7 @@ struct finding_call {
 /* Records the call; the index of its finding, 0 if there was no room. In a bracket only. */
 uint32_t finding_record(const struct finding_call *call, uint64_t now_ns);
 
+/* Whether an address lies in the allocator's code, as far as its exported functions tell. */
+bool finding_is_allocator(uint64_t pc);
+
 #endif

@@ -8,6 +8,7 @@
 #include "preload/latch.h"
 #include "preload/lookup.h"
 #include "preload/process.h"
+#include "preload/protect.h"
 #include "preload/real.h"
 #include "preload/shim.h"
 
@@ -17,9 +18,11 @@ __attribute__((constructor(101))) static void shim_constructor(void)
 
 	lookup_init();
 	real_resolve();
-	if (lookup_is_late())
+	if (lookup_is_late()) {
 		latch_init();
-	else
+	} else {
+		protect_init();
 		process_init();
+	}
 	errno = saved_errno;
 }

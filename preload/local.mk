@@ -1,6 +1,8 @@
 # The shim: runs inside the target, observes, writes its segment, decides nothing.
 pkglib_LTLIBRARIES += preload/liblockjam.la
 preload_liblockjam_la_SOURCES = \
+	preload/arena.c \
+	preload/arena.h \
 	preload/arch-offsets.h \
 	preload/carry.c \
 	preload/carry.h \
@@ -52,6 +54,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/module.h \
 	preload/process.c \
 	preload/process.h \
+	preload/protect.c \
+	preload/protect.h \
 	preload/range.c \
 	preload/range.h \
 	preload/real.c \

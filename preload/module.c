@@ -153,6 +153,17 @@ static bool find_object(uint64_t pc, struct dl_find_object *object)
 	       real_functions._dl_find_object((void *)(uintptr_t)pc, object) == 0;
 }
 
+bool module_bounds(uint64_t pc, uint64_t *start, uint64_t *end)
+{
+	struct dl_find_object object;
+
+	if (!find_object(pc, &object))
+		return false;
+	*start = (uint64_t)(uintptr_t)object.dlfo_map_start;
+	*end = (uint64_t)(uintptr_t)object.dlfo_map_end;
+	return true;
+}
+
 /* Program headers usually lie in the first page that is mapped, behind the file's header. */
 static void find_phdrs(struct module *module)
 {

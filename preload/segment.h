@@ -67,7 +67,7 @@
 	REFUSAL(E2BIG, "has more calls to redirect than there is room for")
 
 #define SEG_ENV_DIR "LOCKJAM_DIR"         /* the session's directory */
-#define SEG_ENV_PROTECT "LOCKJAM_PROTECT" /* reserved: emergency arena for handlers */
+#define SEG_ENV_PROTECT "LOCKJAM_PROTECT" /* "1": the emergency arena for handlers */
 #define SEG_ENV_TRACK "LOCKJAM_TRACK"     /* reserved: how much of thread locks is recorded */
 
 enum seg_table_id {
@@ -168,6 +168,9 @@ struct seg_header {
 	uint32_t sample_unseen;  /* looks at which this process waited, and its threads could not be read */
 	uint32_t sample_unowned; /* the most locks in one look that nobody could be found for */
 	uint32_t sample_refused; /* processes for which no segment could be made */
+
+	/* The emergency arena (SEG_ENV_PROTECT), atomic add: requests served and refused. */
+	uint64_t protect_served, protect_refused;
 };
 #define SEG_HEADER_SIZE_1 2120 /* of version 1 */
 #define SEG_SAMPLE_BEAT_NS UINT64_C(1000000000)
@@ -175,7 +178,7 @@ static_assert(offsetof(struct seg_header, sample_interval_ns) == SEG_HEADER_SIZE
 static_assert(offsetof(struct seg_header, pid) == 40, "ABI");
 static_assert(offsetof(struct seg_header, tables) == 136, "ABI");
 static_assert(offsetof(struct seg_header, exe) == 520, "ABI");
-static_assert(sizeof(struct seg_header) == 2160, "ABI");
+static_assert(sizeof(struct seg_header) == 2176, "ABI");
 
 /* A thread, from its first recorded event on. A thread that ended is known by the kernel's word; in
  * sampled records all threads of a process that was looked into, those that ended with tid 0. */
@@ -321,6 +324,7 @@ enum seg_finding_flag {
 	SEG_FIND_THREADED = 1 << 3,    /* the process had more than one thread */
 	SEG_FIND_NO_SLICE = 1 << 4,    /* no room for a slice: registers only */
 	SEG_FIND_LOCK_CALL = 1 << 5,   /* function waits for a lock */
+	SEG_FIND_RESCUED = 1 << 6,     /* the emergency arena did it: the heap was not re-entered */
 };
 
 /*

@@ -51,6 +51,8 @@ struct shim_frame {
 	uint64_t interrupted_function; /* see struct seg_finding; found at the first call */
 	bool is_described;             /* it is, and so is the next */
 	bool is_maybe_allocator;       /* SEG_FIND_MAYBE_ALLOC */
+	bool is_allocator_known;       /* is the next */
+	bool has_interrupted_allocator; /* protect.c: by the interrupted stack */
 	bool has_acted; /* it called something: it does more than to set a flag */
 	uint64_t entered_ns;
 	uint64_t serial; /* 0 = free; tells one use of this frame from the next */

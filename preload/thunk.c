@@ -7,6 +7,8 @@
 
 #include "preload/finding.h"
 #include "preload/lookup.h"
+#include "preload/module.h"
+#include "preload/protect.h"
 #include "preload/sys.h"
 #include "preload/thunk.h"
 #include "preload/wrap.h"
@@ -67,6 +69,12 @@ static void *own_wrapper(uint32_t id)
 	}
 }
 
+void thunk_lead(enum thunk_id id, void *function)
+{
+	atomic_store_explicit(&thunk_real[id], function, memory_order_relaxed);
+	atomic_fetch_or_explicit(&known[id / 64], UINT64_C(1) << id % 64, memory_order_release);
+}
+
 static void *find(uint32_t id)
 {
 	void *function;
@@ -78,9 +86,22 @@ static void *find(uint32_t id)
 		function = lookup_next(thunk_info[id].name);
 	if (!function)
 		function = (void *)absent;
-	atomic_store_explicit(&thunk_real[id], function, memory_order_relaxed);
-	atomic_fetch_or_explicit(&known[id / 64], UINT64_C(1) << id % 64, memory_order_release);
+	thunk_lead(id, function);
 	return function;
+}
+
+/* Of an allocator that is not libc's, all of its library belongs to it. */
+static void widen_to_module(uint64_t *low, uint64_t *high)
+{
+	uint64_t libc_low, libc_high, own_low, own_high;
+	uint64_t middle = *low + (*high - *low) / 2;
+
+	if (!module_bounds((uint64_t)(uintptr_t)lookup_next("gnu_get_libc_version"), &libc_low,
+			   &libc_high) ||
+	    !module_bounds(middle, &own_low, &own_high) || own_low == libc_low)
+		return;
+	*low = own_low;
+	*high = own_high;
 }
 
 void thunk_allocator_range(uint64_t *low, uint64_t *high)
@@ -90,13 +111,14 @@ void thunk_allocator_range(uint64_t *low, uint64_t *high)
 	*low = UINT64_MAX;
 	*high = 0;
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
-		uint64_t at = (uint64_t)(uintptr_t)find(members[i]);
+		uint64_t at = (uint64_t)(uintptr_t)lookup_next(thunk_info[members[i]].name);
 
 		*low = at < *low ? at : *low;
 		*high = at > *high ? at : *high;
 	}
 	*low -= ALLOCATOR_SLACK;
 	*high += ALLOCATOR_SLACK;
+	widen_to_module(low, high);
 }
 
 static bool returns_to_us(uint32_t id)
@@ -104,13 +126,14 @@ static bool returns_to_us(uint32_t id)
 	return thunk_info[id].way == THUNK_ALLOC || thunk_info[id].way == THUNK_LOCK;
 }
 
-static void record(uint32_t id, struct shim_frame *frame, const uint64_t *regs)
+static void record(uint32_t id, struct shim_frame *frame, const uint64_t *regs, uint16_t flags)
 {
 	struct finding_call call = {
 		.function = thunk_info[id].name,
 		.frame = frame,
 		.regs = regs,
 		.why = thunk_info[id].why,
+		.flags = flags,
 	};
 	uint64_t now;
 	uint32_t finding;
@@ -144,26 +167,31 @@ static void jump(const uint64_t *regs)
 	}
 }
 
-static void look_at(uint32_t id, const uint64_t *regs)
+/* Returns the function that takes the called one's place, NULL: the real one. */
+static void *look_at(uint32_t id, const uint64_t *regs)
 {
 	const struct thunk_info *info = &thunk_info[id];
 	struct shim_frame *frame = trampoline_active((uintptr_t)regs);
+	void *instead = NULL;
 
 	if (!frame)
-		return;
+		return NULL;
 	if (info->way == THUNK_ACT || info->why != SEG_WHY_SAFE)
 		frame->has_acted = true;
+	if (info->way == THUNK_ALLOC)
+		instead = protect_inside(id, frame);
 	if (info->way == THUNK_JUMP)
 		jump(regs);
 	else if (info->why)
-		record(id, frame, regs);
+		record(id, frame, regs, instead ? SEG_FIND_RESCUED : 0);
+	return instead;
 }
 
 void *thunk_enter(uint32_t id, const uint64_t *regs)
 {
-	if (shim_self.frame && !shim_is_off())
-		look_at(id, regs);
-	return find(id);
+	void *instead = shim_self.frame && !shim_is_off() ? look_at(id, regs) : NULL;
+
+	return instead ? instead : find(id);
 }
 
 void thunk_leave(void)

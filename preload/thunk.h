@@ -45,6 +45,9 @@ void *thunk_enter(uint32_t id, const uint64_t *regs) __attribute__((visibility("
 /* Called by the assembly when a function of way ALLOC or LOCK has returned. Keeps errno. */
 void thunk_leave(void) __attribute__((visibility("hidden")));
 
+/* Leads a thunk elsewhere, also one whose function is known. For the constructor. */
+void thunk_lead(enum thunk_id id, void *function);
+
 /* The lowest and highest address that belongs to the allocator's own code, with some slack. */
 void thunk_allocator_range(uint64_t *low, uint64_t *high);
 

@@ -199,6 +199,7 @@ push(const struct disposition *d, ucontext_t *context, uintptr_t address, uintpt
 	frame->finding = 0;
 	frame->is_described = false;
 	frame->has_acted = false;
+	frame->is_allocator_known = false;
 	frame->record = 0;
 	frame->logged = false;
 	frame->prev = shim_self.frame;

@@ -87,6 +87,7 @@ VICTIMS = \
 	tests/victims/outside-handlers \
 	tests/victims/polling \
 	tests/victims/polling-ended \
+	tests/victims/protected \
 	tests/victims/queue \
 	tests/victims/ranges-posix \
 	tests/victims/readers-posix \
@@ -213,6 +214,7 @@ E2E_TESTS = \
 	tests/e2e/namespaces.py \
 	tests/e2e/owners.py \
 	tests/e2e/privileged.py \
+	tests/e2e/protection.py \
 	tests/e2e/stacks.py \
 	tests/e2e/storm.py \
 	tests/e2e/sampling.py \

@@ -268,8 +268,11 @@ static const char *evidence(struct model *m, const struct site *sites, const cha
 		return model_stringf(
 			m,
 			"recorded: the call was made%s; the stack copied at that moment "
-			"shows the allocator outside the signal frame",
-			where);
+			"shows the allocator outside the signal frame%s",
+			where,
+			c->is_rescued ? "; the emergency arena did what was asked (--protect): the "
+					"heap was not touched"
+				      : "");
 	default:
 		return evidence_of_call(m, c, where);
 	}

@@ -256,6 +256,7 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 	c->why = segment_why_text(im->m, r->why);
 	c->is_safe_in_libc = r->why & SEG_WHY_SAFE;
 	c->is_threaded = r->flags & SEG_FIND_THREADED;
+	c->is_rescued = r->flags & SEG_FIND_RESCUED;
 	c->count = r->count;
 	c->first_ns = r->first_ns;
 	c->last_ns = r->last_ns;

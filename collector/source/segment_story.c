@@ -118,10 +118,24 @@ static void note_attached(struct model *m, const struct seg_header *h, const cha
 		   h->pid, text);
 }
 
+static void note_protection(struct model *m, const struct seg_header *h, const char *name)
+{
+	if (h->protect_served)
+		model_note(m, "%s (pid %d): the emergency arena served %" PRIu64
+			   " requests of handlers that had interrupted the allocator",
+			   name, h->pid, h->protect_served);
+	if (h->protect_refused)
+		model_note(m, "%s (pid %d): %" PRIu64 " requests found no room in the emergency arena "
+			   "(they got NULL)",
+			   name, h->pid, h->protect_refused);
+}
+
 void segment_notes_add(struct gather *g, const struct segment *s, uint32_t process)
 {
 	const struct seg_header *h = segment_header(s);
 	const char *name = g->m->processes.items[process].name;
+
+	note_protection(g->m, h, name);
 	struct model *m = g->m;
 
 	for (size_t i = 0; i < sizeof(limit_texts) / sizeof(limit_texts[0]); i++)

@@ -1,0 +1,54 @@
+"""lockjam run --protect: handlers that interrupt the allocator and call it do no harm."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import tap, views  # noqa: E402
+from lib.case import LOCKJAM, victim_path  # noqa: E402
+
+SIGNALS = int(os.environ.get("LOCKJAM_TEST_SIGNALS", "30000"))  # 100,000 are a matter of time
+SECONDS = 120
+
+
+def run(case, *options):
+    argv = [LOCKJAM, "run", "-o", case.session, *options, "--", victim_path("protected"),
+            str(SIGNALS)]
+    return case.run(argv, timeout=SECONDS)
+
+
+@tap.test(f"{SIGNALS} signals whose handler allocates: the data stays intact, the bug is told", SECONDS)
+def _(case):
+    result = run(case, "--protect")
+    assert result.returncode == 0 and "intact" in result.stdout, (result.returncode, result.stdout,
+                                                                  result.stderr)
+    view = case.json("report")
+    kinds = {f["kind"] for f in views.findings(view)}
+    assert "heap-reentered" in kinds and "deadlock-heap" not in kinds, kinds
+    evidence = [f["evidence"] for f in views.findings(view) if f["kind"] == "heap-reentered"]
+    assert any("emergency arena" in text for text in evidence), evidence
+    served = [n["text"] for n in view["notes"] if "emergency arena served" in n["text"]]
+    assert len(served) == 1, view["notes"]
+    refused = [n["text"] for n in view["notes"] if "found no room" in n["text"]]
+    assert not refused, refused
+
+
+@tap.test("without protection nothing is promised, and nothing is said of an arena", SECONDS)
+def _(case):
+    env = dict(os.environ, VICTIM_SECONDS="5")
+    argv = [LOCKJAM, "run", "-o", case.session, "--", victim_path("protected"), str(SIGNALS)]
+    result = case.run(argv, env=env, timeout=SECONDS)
+    view = case.json("report")
+    assert not any("arena" in n["text"] for n in view["notes"]), view["notes"]
+    assert result.returncode != 0 or "damaged" in result.stdout or "intact" in result.stdout
+
+
+@tap.test("a clean program under --protect is not told of")
+def _(case):
+    result = case.run([LOCKJAM, "run", "--protect", "-o", case.session, "--", "sh", "-c",
+                       "exit 7"])
+    assert result.returncode == 7, result
+    assert not case.json("report")["notes"]
+
+
+if __name__ == "__main__":
+    tap.main()
