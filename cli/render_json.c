@@ -9,17 +9,28 @@
 #include "cli/render.h"
 #include "cli/text.h"
 
-static struct json_object *notes_array(const struct model *m)
+static void add_note(struct json_object *array, const char *text, uint64_t count)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_text(o, "text", text);
+	json_add_number(o, "count", count);
+	json_object_array_add(array, o);
+}
+
+static struct json_object *notes_array(const struct view *v)
 {
 	struct json_object *array = json_object_new_array();
+	const struct model *m = v->model;
 
-	for (uint32_t i = 0; i < m->notes.count; i++) {
-		struct json_object *o = json_object_new_object();
-
-		json_add_text(o, "text", m->notes.items[i].text);
-		json_add_number(o, "count", m->notes.items[i].count);
-		json_object_array_add(array, o);
-	}
+	for (uint32_t i = 0; i < m->notes.count; i++)
+		add_note(array, m->notes.items[i].text, m->notes.items[i].count);
+	if (v->backtraces_left_out)
+		add_note(array, "a holder that blocks others has no backtrace here (--all gives all)",
+			 v->backtraces_left_out);
+	if (v->threads_left_out)
+		add_note(array, "a thread of the core has no backtrace here (--all gives all)",
+			 v->threads_left_out);
 	return array;
 }
 
@@ -117,7 +128,7 @@ static void add_common(struct view *v, struct json_object *o)
 	json_add(o, "locks", json_locks(v));
 	json_add(o, "findings", json_findings(v));
 	json_add(o, "backtraces", backtraces_array(v));
-	json_add(o, "notes", notes_array(v->model));
+	json_add(o, "notes", notes_array(v));
 }
 
 static void print_document(const struct view *v, struct json_object *o)

@@ -165,6 +165,32 @@ static bool is_in_core(const struct gather *g, const struct segment *s)
 	return a && a->pid == b->pid && a->start_time == b->start_time && a->image == b->image;
 }
 
+/* In the live view sessions of all kinds are looked through: those of others than the targets, if
+ * these are pids, are nobody's concern. */
+static bool is_of_target(const struct gather *g, const struct candidate *c)
+{
+	const struct collect_options *o = g->options;
+	struct segment_name parts;
+	bool is_other = !gather_is_saved(g) && o->target_count && segment_name_parse(c->name, &parts);
+
+	for (uint32_t i = 0; is_other && i < o->target_count; i++)
+		is_other = o->targets[i].pid > 0 && o->targets[i].pid != parts.pid;
+	return !is_other;
+}
+
+static void note_unread(const struct directory *d, const struct candidate *c, const char *path)
+{
+	struct model *m = d->g->m;
+
+	if (c->error == -ENODATA)
+		model_note(
+			m, "a process was killed before its record was ready: nothing is known of it");
+	else if (gather_is_saved(d->g))
+		model_note(m, "%s: %s; it was not read", path, c->cause);
+	else if (is_of_target(d->g, c))
+		model_note(m, "%s: a record was not read: %s", d->path, c->cause);
+}
+
 /* Takes c->s into the model, or says why there is none. */
 static void add_candidate(struct directory *d, struct candidate *c)
 {
@@ -175,12 +201,8 @@ static void add_candidate(struct directory *d, struct candidate *c)
 	if (c->error && (c->error == -ENOENT || (c->error == -ENODATA && !g->options->dir)))
 		return;
 	snprintf(path, sizeof(path), "%s%s%s", d->path, c->name[0] ? "/" : "", c->name);
-	if (c->error == -ENODATA)
-		model_note(
-			g->m,
-			"a process was killed before its record was ready: nothing is known of it");
-	else if (c->error)
-		model_note(g->m, "%s: %s; it was not read", path, c->cause);
+	if (c->error)
+		note_unread(d, c, path);
 	if (!c->s)
 		return;
 	struct segment_origin origin = {.path = path, .state = c->state};
