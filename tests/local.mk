@@ -197,6 +197,7 @@ TEST_LIBRARY = \
 	tests/lib/tap.py \
 	tests/lib/views.py
 E2E_TESTS = \
+	tests/e2e/aarch64.py \
 	tests/e2e/arguments.py \
 	tests/e2e/command.py \
 	tests/e2e/demo.py \
