@@ -126,15 +126,28 @@ static struct unwind_frame *add_frame(struct unwinder *u)
 	return frame;
 }
 
-static bool is_repeated(const struct unwind_frames *f)
+/*
+ * Why the frame that was added last cannot have called the one before it; NULL if it can. A caller
+ * stands further out on the stack; where a leaf keeps nothing there, at the same place. Only signals
+ * change stacks.
+ */
+static const char *why_impossible(const struct unwind_frames *f)
 {
-	const struct unwind_frame *a, *b;
+	const struct unwind_frame *outer, *inner;
 
 	if (f->count < 2)
-		return false;
-	a = &f->items[f->count - 1];
-	b = &f->items[f->count - 2];
-	return a->pc == b->pc && a->regs[ARCH_SP] == b->regs[ARCH_SP];
+		return NULL;
+	outer = &f->items[f->count - 1];
+	inner = &f->items[f->count - 2];
+	uint64_t out = outer->regs[ARCH_SP], in = inner->regs[ARCH_SP];
+
+	if (!(outer->known & inner->known & UNWIND_BIT(ARCH_SP)))
+		return NULL;
+	if (outer->pc == inner->pc && out == in)
+		return "the next frame is the same one again (corrupt stack?)";
+	if (!inner->is_signal && (out < in || (out == in && !inner->is_exact)))
+		return "the next frame lies inside this one (corrupt stack?)";
+	return NULL;
 }
 
 /*
@@ -193,9 +206,9 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 	frame->pc = is_first ? u->start->regs[ARCH_PC] : pc;
 	frame->is_exact = is_first ? !u->start->is_return_address : is_activation;
 	frame->is_signal = is_activation && is_signal_frame(u, pc);
-	if (is_repeated(f)) {
+	f->stopped = why_impossible(f);
+	if (f->stopped) {
 		f->count--;
-		f->stopped = "the next frame is the same one again";
 		return DWARF_CB_ABORT;
 	}
 	if (is_first || is_activation || !unwind_is_bare_sigreturn(u, pc))

@@ -1,8 +1,8 @@
 /*
  * Scenario: places where unwinding is hard; the first argument names one: below 5,000 frames, in a
  * handler on an alternate stack, in handlers in handlers, in one that returns by a restorer of the
- * program's own without unwind information (as musl's), inside malloc(), inside the vdso. The last
- * two are entered by a memory fault at the right moment, whose handler pauses: no timing.
+ * program's own without unwind information (as musl's), on a stack that was spoilt, inside
+ * malloc(), inside the vdso. The last two are entered by a memory fault at the right moment, whose handler pauses: no timing.
  * Expect: every frame down to main(), over both stacks and through the signal frames.
  */
 #define _GNU_SOURCE
@@ -108,6 +108,17 @@ static void handle_bare(int signo, void (*handler)(int))
 #define handle_bare(signo, handler) handle(signo, handler, 0)
 #endif
 
+/* The frame of the caller is said to be this one, or one further in. */
+NOINLINE static int corrupt(long inwards)
+{
+	void **frame = __builtin_frame_address(0), *kept = *frame;
+
+	*frame = (char *)frame - inwards;
+	wait_here();
+	*frame = kept;
+	return sink++;
+}
+
 NOINLINE static int crunch(int n)
 {
 	raise(n);
@@ -146,6 +157,10 @@ static int run(const char *scene)
 		handle(SIGUSR2, on_signal, SA_NODEFER);
 		return crunch(SIGUSR1);
 	}
+	if (!strcmp(scene, "same"))
+		return corrupt(0);
+	if (!strcmp(scene, "inner"))
+		return corrupt(32);
 	if (!strcmp(scene, "restorer")) {
 		handle_bare(SIGUSR1, on_signal);
 		return crunch(SIGUSR1);

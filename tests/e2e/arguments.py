@@ -157,6 +157,21 @@ def _(case):
         assert names[signal + 1:][-6:-3] == ["crunch", "run", "main"], names
 
 
+def add_corrupt(scene, words):
+    @tap.test(f"a spoilt stack ({scene}): its whole part, and why it ends there", 60)
+    def _(case):
+        program = build(case, "cc", "places.c", ["-O0", "-fno-omit-frame-pointer"])
+        (theirs, ours), = look(case, program, [scene])
+        print(f"# gdb: {[f[0] for f in theirs]}, here: {[f[0] for f in ours]}")
+        assert [f[0] for f in ours[:3]] == [f[0] for f in theirs[:3]], (theirs, ours)
+        assert ours[-1][0].startswith("stopped: ") and words in ours[-1][0], ours
+        assert len(ours) < 10, len(ours)
+
+
+add_corrupt("same", "the same one again")
+add_corrupt("inner", "lies inside this one")
+
+
 def add(compiler, source, flags, scenes, is_separate=False):
     name = f"{source} by {compiler} {' '.join(flags)}" + (", stripped" if is_separate else "")
 
