@@ -22,14 +22,21 @@ collector_libcollector_a_SOURCES = \
 	collector/argument/argument.c \
 	collector/argument/argument.h \
 	collector/argument/argument_entry.c \
+	collector/argument/argument_entry.h \
 	collector/argument/argument_expression.c \
 	collector/argument/argument_expression.h \
+	collector/argument/argument_machine.h \
 	collector/argument/argument_number.c \
 	collector/argument/argument_number.h \
+	collector/argument/argument_operation.c \
 	collector/argument/argument_site.c \
+	collector/argument/argument_site.h \
 	collector/argument/argument_stack.c \
 	collector/argument/argument_stack.h \
 	collector/argument/argument_string.c \
+	collector/argument/argument_string.h \
+	collector/argument/argument_text.c \
+	collector/argument/argument_text.h \
 	collector/argument/argument_type.c \
 	collector/argument/argument_type.h \
 	collector/argument/argument_value.c \

@@ -4,6 +4,7 @@
 #include <dwarf.h>
 #include <string.h>
 
+#include "collector/argument/argument_entry.h"
 #include "collector/argument/argument_value.h"
 
 #define PARAMETERS_MAX 64
@@ -119,6 +120,7 @@ void argument_print(const struct argument_source *source, const struct argument_
 	text[0] = '\0';
 	if (size <= 2 * sizeof(MORE) || argument_view_init(&view, source, frame, function, &steps))
 		return;
+	view.entry_value = argument_entry_value;
 	collect_all(&parameters, instance);
 	for (unsigned i = 0; i < parameters.count && !t.is_full; i++) {
 		end = t.used;

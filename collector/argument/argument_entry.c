@@ -2,11 +2,13 @@
  * Values at the entry of a function: what its caller says it passed (the parameters of its
  * DW_TAG_call_site), evaluated in the caller's frame.
  */
-#include "collector/argument/argument_view.h"
+#include "collector/argument/argument_entry.h"
 
 #include <dwarf.h>
 #include <errno.h>
 #include <string.h>
+
+#include "collector/argument/argument_site.h"
 
 /* --- parameters --------------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * called a function whose last call became a jump to this one, that jump. Given up when it is not
  * certain that the call really led here, and by that way.
  */
-#include "collector/argument/argument_view.h"
+#include "collector/argument/argument_site.h"
 
 #include <dwarf.h>
 #include <errno.h>
@@ -266,7 +266,7 @@ static int find_jump(struct argument_view *v, struct argument_view *caller,
 		return -ENODATA;
 	*frame = (struct argument_frame){
 		.pc = address, .is_exact = true, .lost = UINT64_MAX, .index = v->frame->index};
-	if (argument_view_init(jumper, v->source, frame, NULL, v->steps))
+	if (argument_view_beside(jumper, v, frame))
 		return -ENODATA;
 	count_jumps(&jumps, jumper, &jumper->function, v, 0);
 	*site = jumps.site;
@@ -281,7 +281,7 @@ int argument_site_find(struct argument_view *v, struct argument_frame *frame,
 
 	if (v->depth >= ARGUMENT_DEPTH ||
 	    !v->source->find_caller(v->source->context, v->frame, frame) ||
-	    argument_view_init(caller, v->source, frame, NULL, v->steps) ||
+	    argument_view_beside(caller, v, frame) ||
 	    !find_return(caller, site) || may_tail_call(&search, &v->function, &v->function, 0))
 		return -ENODATA;
 	caller->depth = v->depth + 1;

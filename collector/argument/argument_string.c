@@ -2,7 +2,7 @@
  * Characters and strings, in gdb's manner: cut at 200 characters, long runs shortened, whatever is
  * not printable escaped in octal. The text goes to terminals: no control character ever passes.
  */
-#include "collector/argument/argument_value.h"
+#include "collector/argument/argument_string.h"
 
 #include <string.h>
 

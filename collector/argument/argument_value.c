@@ -5,33 +5,14 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "collector/argument/argument_string.h"
 
 #ifdef HAVE_DEMANGLE
 #include <libiberty/demangle.h>
 #endif
-
-void text_append(struct argument_text *t, const char *format, ...)
-{
-	size_t room = t->size - t->used;
-	va_list list;
-	int length;
-
-	if (t->is_full)
-		return;
-	va_start(list, format);
-	length = vsnprintf(t->text + t->used, room, format, list);
-	va_end(list);
-	if (length < 0 || (size_t)length >= room) {
-		t->text[t->used] = '\0';
-		t->is_full = true;
-		return;
-	}
-	t->used += (size_t)length;
-}
 
 /* Up to 8 bytes, extended. */
 static uint64_t load_integer(const unsigned char *bytes, unsigned size, bool is_signed)

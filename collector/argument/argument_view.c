@@ -125,7 +125,9 @@ static int env_indexed(void *context, const Dwarf_Op *op, uint64_t *value)
 
 static int env_entry_value(void *context, const Dwarf_Op *op, struct number *value)
 {
-	return argument_entry_value(context, op, value);
+	struct argument_view *v = context;
+
+	return v->entry_value ? v->entry_value(v, op, value) : -ENODATA;
 }
 
 static int env_base_type(void *context, const Dwarf_Op *op, struct number *type)
@@ -204,6 +206,15 @@ int argument_view_init(struct argument_view *v, const struct argument_source *so
 	v->lookup = pc - v->bias;
 	v->function = function ? *function : place.function;
 	return 0;
+}
+
+int argument_view_beside(struct argument_view *v, const struct argument_view *from,
+			 const struct argument_frame *frame)
+{
+	int error = argument_view_init(v, from->source, frame, NULL, from->steps);
+
+	v->entry_value = from->entry_value;
+	return error;
 }
 
 int argument_decode(struct argument_view *v, Dwarf_Attribute *attr, Dwarf_Op **ops, size_t *count)

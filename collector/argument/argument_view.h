@@ -24,6 +24,9 @@ struct argument_view {
 	Dwarf_Attribute attr; /* whose expression is evaluated; libdw needs it for operands */
 	unsigned depth;
 	unsigned *steps;
+	/* DW_OP_entry_value and DW_OP_GNU_parameter_ref of `attr`, whose answer comes from other
+	 * frames: 0, -ENODATA or -ENXIO. */
+	int (*entry_value)(struct argument_view *v, const Dwarf_Op *op, struct number *value);
 };
 
 /* How a fetch ended. */
@@ -41,9 +44,13 @@ struct argument_value {
 	uint64_t fault;
 };
 
-/* `function` NULL: it is looked up at the frame's pc. 0 or -ENODATA. */
+/* `function` NULL: it is looked up at the frame's pc. Without entry values: entry_value is the
+ * caller's to set. 0 or -ENODATA. */
 int argument_view_init(struct argument_view *v, const struct argument_source *source,
 		       const struct argument_frame *frame, Dwarf_Die *function, unsigned *steps);
+/* Of another frame of the same stack. */
+int argument_view_beside(struct argument_view *v, const struct argument_view *from,
+			 const struct argument_frame *frame);
 
 /* The env through which expressions of *v are evaluated; valid as long as v. */
 struct expression_env argument_env(struct argument_view *v);
@@ -54,22 +61,5 @@ int argument_decode(struct argument_view *v, Dwarf_Attribute *attr, Dwarf_Op **o
 /* The value of the parameter `die`, `size` bytes of it. */
 enum fetch argument_fetch(struct argument_view *v, Dwarf_Die *die, unsigned size,
 			  struct argument_value *value);
-
-/* --- argument_site.c --- */
-
-/*
- * The call that led to v's function, and a view of the frame that made it, in which the values of
- * its parameters hold; *caller keeps `frame`. 0 or -ENODATA.
- */
-int argument_site_find(struct argument_view *v, struct argument_frame *frame,
-		       struct argument_view *caller, Dwarf_Die *site);
-
-/* --- argument_entry.c --- */
-
-/* DW_OP_entry_value, DW_OP_GNU_parameter_ref of the expression v->attr. 0, -ENODATA or -ENXIO. */
-int argument_entry_value(struct argument_view *v, const Dwarf_Op *op, struct number *value);
-/* The value of the parameter `die` at the entry of the function: it was passed in a register. */
-enum fetch argument_fetch_entry(struct argument_view *v, Dwarf_Die *die, unsigned size,
-				struct argument_value *value);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "collector/argument/argument_string.h"
 #include "collector/argument/argument_value.h"
 #include "tests/unit/unit.h"
 
