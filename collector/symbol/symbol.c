@@ -88,16 +88,31 @@ static const char *table_name(struct model *m, struct image *image, uint64_t add
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-/* A relative name in a line table is joined with the folder of compilation: take that off again. */
+static bool is_joined(const char *path, const char *folder, const char *file)
+{
+	size_t length = strlen(folder);
+
+	return !strncmp(path, folder, length) && path[length] == '/' &&
+	       !strcmp(path + length + 1, file);
+}
+
+/*
+ * As the compiler was given it. Line tables have names from the folder of compilation on, which
+ * libdw joins with it: that is taken off again, but for a compiler that was given an absolute name.
+ */
 static const char *source_name(struct model *m, Dwarf_Die *cu, const char *file)
 {
 	Dwarf_Attribute attribute;
 	const char *folder = dwarf_formstring(dwarf_attr(cu, DW_AT_comp_dir, &attribute));
-	size_t length = folder ? strlen(folder) : 0;
+	const char *given = dwarf_diename(cu);
+	bool is_absolute = given && given[0] == '/';
+	size_t length = folder && folder[0] == '/' ? strlen(folder) : 0;
 
 	if (!file)
 		return NULL;
-	if (length && folder[0] == '/' && !strncmp(file, folder, length) && file[length] == '/')
+	if (length && is_absolute && is_joined(given, folder, file))
+		file = given;
+	else if (length && !is_absolute && !strncmp(file, folder, length) && file[length] == '/')
 		file += length + 1;
 	return model_string(m, file);
 }
