@@ -95,6 +95,10 @@ static struct json_object *new_party(struct view *v, uint32_t lock)
 		json_add_pid(o, "blocked_by", m,
 			     l.blocker == MODEL_NONE ? MODEL_NONE
 						     : m->locks.items[l.blocker].process);
+	if (l.fd < 0)
+		json_add(o, "descriptor", NULL);
+	else
+		json_add_int(o, "descriptor", l.fd);
 	json_add_bool(o, "carried_over_exec", l.is_carried);
 	json_add_bool(o, "inherited", l.is_inherited);
 	if (l.taker)

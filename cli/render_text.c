@@ -39,6 +39,8 @@ void text_path(const struct view *v, uint32_t resource)
 
 	if (*r->path)
 		text_put(v->out, r->path);
+	else if (!r->ino)
+		fputs("a file that is not known", v->out);
 	else /* as /proc/locks has it */
 		fprintf(v->out, "%02x:%02x:%" PRIu64, major(dev), minor(dev), r->ino);
 	if (r->is_deleted)
@@ -124,6 +126,12 @@ void text_headlines(const struct view *v)
 			put_headline(v, &m->findings.items[i]);
 }
 
+/* Of a core without the shim's record nobody knows what was held. */
+static bool is_core_alone(const struct model *m)
+{
+	return m->core.path && !m->processes.items[m->core.process].has_segment;
+}
+
 void text_graph(struct view *v, uint32_t uncontended_max)
 {
 	uint32_t uncontended = 0;
@@ -144,7 +152,9 @@ void text_graph(struct view *v, uint32_t uncontended_max)
 		fprintf(v->out, "and %u more locks that nobody waits for (--all shows them)\n",
 			uncontended - uncontended_max);
 	if (v->graph.count == 0)
-		fputs("No file locks are held or waited for.\n", v->out);
+		fputs(is_core_alone(v->model) ? "No thread waited for a file lock.\n"
+					      : "No file locks are held or waited for.\n",
+		      v->out);
 }
 
 /* --- the end ------------------------------------------------------------------------------- */

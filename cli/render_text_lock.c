@@ -56,6 +56,8 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 			l->is_sampled ? "seen since" : l->is_before ? "since before" : "since",
 			text_clock(buffer, text_real_ns(v->model, l->since_ns)));
 	}
+	if (l->fd >= 0 && !v->model->resources.items[l->resource].ino)
+		fprintf(v->out, ", descriptor %d", l->fd);
 	if (l->is_carried)
 		fputs(", kept over exec", v->out);
 	if (l->is_before)
@@ -124,15 +126,17 @@ static void put_queue(const struct view *v, const struct model_lock *l, unsigned
 static void put_evidence(const struct view *v, const struct model_lock *l, unsigned indent)
 {
 	const char *text = NULL;
+	bool is_of_core = v->model->core.path && l->process == v->model->core.process;
 
 	if (l->process == MODEL_NONE)
 		text = l->unowned ? l->unowned
 				  : "who it is could not be found: the descriptors of some processes "
 				    "cannot be read";
+	else if (l->evidence == EVIDENCE_INFERRED && is_of_core)
+		text = "inferred from the registers and the memory of its thread";
 	else if (l->evidence == EVIDENCE_INFERRED)
 		text = "inferred, not observed: who it is was deduced from descriptors";
-	else if (l->evidence == EVIDENCE_RECORDED && l->process == v->model->core.process &&
-		 v->model->core.path)
+	else if (l->evidence == EVIDENCE_RECORDED && is_of_core)
 		text = "as recorded when its core was made";
 	else if (l->evidence == EVIDENCE_RECORDED && view_process_has_ended(v->model, l->process))
 		text = "as recorded: the process has ended, and the lock with it";

@@ -117,6 +117,7 @@ collector_libcollector_a_SOURCES = \
 	collector/segment/segment_read.h \
 	collector/segment/session.c \
 	collector/segment/session.h \
+	collector/source/core_waits.c \
 	collector/source/gather.c \
 	collector/source/merge.c \
 	collector/source/merge.h \

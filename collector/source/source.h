@@ -47,6 +47,11 @@ extern const struct source source_core, source_segments, source_locks, source_ta
 /* source_tasks.c: all threads of the chosen processes, with their names. After select_targets(). */
 void tasks_read_targets(struct gather *g);
 
+/* core_waits.c: the request of a lock that a core's thread was blocked in, if it was. */
+struct arch_prstatus;
+void core_waits_add(struct gather *g, uint32_t process, uint32_t thread,
+		    const struct arch_prstatus *status);
+
 /* What is collected is a saved session or a core, not the running system. */
 static inline bool gather_is_saved(const struct gather *g)
 {

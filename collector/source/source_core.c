@@ -248,6 +248,8 @@ static void add_threads(struct gather *g, uint32_t process)
 		t->pc = status->regs[ARCH_PC];
 		if (n == 0)
 			m->core.thread = i;
+		if (!m->processes.items[process].has_segment) /* else the record says it, and of which file */
+			core_waits_add(g, process, i, status);
 	}
 }
 
@@ -299,6 +301,11 @@ static void note_losses(struct gather *g)
 	if (!core->map_count)
 		model_note(g->m, "%s: does not say which files were mapped: frames have no names",
 			   core->path);
+	if (!g->m->processes.items[g->core_process].has_segment)
+		model_note(g->m,
+			   "cores do not have the file locks that were held, nor the files of "
+			   "descriptors (lockjam graph shows them while a process lives, lockjam "
+			   "run records them)");
 	if (!core->has_psinfo)
 		model_note(g->m, "%s: does not say which process it was", core->path);
 	if (core->dropped)

@@ -23,7 +23,7 @@ def add_kind(kind):
         assert inner != holder and inner_waiter != waiter, (inner, holder)
         hang.waiting(waiter)
         assert not os.path.exists(path)
-        hang.shows_waiter(case, holder, waiter, path, "python3.11")
+        hang.shows_waiter(case, holder, waiter, path, "python3")
         text = case.lockjam("graph", path).stdout
         assert f"{inner} " in text or f"{inner})" in text, text
         core = hang.moved(case, hang.gcore(case, waiter))

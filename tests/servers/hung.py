@@ -18,6 +18,19 @@ def told_again(case, pid, core, names, *arguments):
     assert views.is_subsequence(names, found), (names, found, report["notes"])
 
 
+def core_waits(case, core, pid, tid, kind):
+    """A core alone tells which thread waited for what kind of lock; of which file, nobody can know."""
+    lock, = hang.view(case, "report", core)["locks"]
+    assert (lock["file"], lock["kind"], lock["mode"], lock["start"], lock["end"]) == (
+        None, kind, "write", 0, None) and not lock["holders"], lock
+    waits, = lock["waiters"]
+    assert (waits["pid"], waits["tid"], waits["evidence"], waits["blocked_by"]) == (
+        pid, tid, "inferred", None), waits
+    assert waits["descriptor"] >= 3, waits
+    text = case.lockjam("report", core).stdout
+    assert f"(pid {pid}) ++WAITING++ for WRITE lock on a file that is not known\n" in text, text
+
+
 def add_python(kind, place):
     @tap.test(f"python3 waits for a {kind} lock in its {place} thread".replace("thread thread",
                                                                             "other thread"))
@@ -27,10 +40,11 @@ def add_python(kind, place):
         waiter = case.start(hang.waiter_argv(path, kind, place))
         tid = hang.waiting(waiter.pid, "any")
         assert (tid == waiter.pid) == (place == "main"), tid
-        hang.shows_waiter(case, holder.pid, waiter.pid, path, "python3.11")
+        hang.shows_waiter(case, holder.pid, waiter.pid, path, "python3")
         core = hang.moved(case, hang.gcore(case, waiter.pid))
         names = hang.names_of(hang.view(case, "report", core), waiter.pid, tid)
         assert names[0] == ("flock" if kind == "flock" else "fcntl64"), names
+        core_waits(case, core, waiter.pid, tid, kind)
         assert ("PyEval_EvalCode" if place == "main" else "start_thread") in names, names
         assert holder.finish() == 0
         assert waiter.finish() == 0
@@ -90,6 +104,9 @@ def _(case):
     # The program is gone: its part of the stack has no names; with --exe it is found again.
     os.rename(program, case.path("elsewhere/program"))
     told_again(case, poller.pid, core, SQLITE_NAMES, "--exe", case.path("elsewhere/program"))
+    report = hang.view(case, "report", core)
+    assert not report["locks"] and "do not have the file locks" in str(report["notes"]), report
+    assert "No thread waited for a file lock." in case.lockjam("report", core).stdout
     other = case.lockjam("report", "--exe", "/bin/sh", core)
     assert "/bin/sh" in other.stdout + other.stderr, other
     assert holder.finish() == 0
@@ -124,6 +141,7 @@ def _(case):
         assert held.get(name) == [dpkg.pid], (held, graph)
     core = hang.moved(case, hang.gcore(case, dpkg.pid))
     told_again(case, dpkg.pid, core, ["fcntl64"])
+    core_waits(case, core, dpkg.pid, dpkg.pid, "posix")
     told_again(case, dpkg.pid, core, ["fcntl64"], "--exe", hang.need("dpkg"))
     assert holder.finish() == 0
     assert dpkg.finish() == 0
@@ -165,7 +183,7 @@ def _(case):
     waiter = case.start([*as_user, "--reuid=65534", "--regid=65534",
                          *hang.waiter_argv(path, "flock")])
     hang.waiting(waiter.pid)
-    hang.shows_waiter(case, holder.pid, waiter.pid, path, "python3.11")
+    hang.shows_waiter(case, holder.pid, waiter.pid, path, "python3")
     # The waiter's user may look, too: what the kernel hides from it is said, and not made up.
     own = case.run([*as_user, "--reuid=65534", "--regid=65534", LOCKJAM, "graph", str(waiter.pid)])
     assert own.returncode == 0, own
