@@ -24,7 +24,7 @@ static int run(const struct options *o)
 	status = reading_open(&r, o, READING_THREADS);
 	if (status)
 		return status;
-	view_choose_threads(&r.view);
+	view_choose_threads(&r.view, UINT32_MAX);
 	o->renderer->stacks(&r.view);
 	status = has_frames(&r.view) ? view_status(r.view.model) : EXIT_TROUBLE;
 	reading_close(&r);

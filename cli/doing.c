@@ -8,9 +8,7 @@
 
 #include "collector/arch/syscall_name.h"
 
-/* The request for a lock that the thread sleeps in, MODEL_NONE if it is none, or not in the graph.
- */
-static uint32_t find_wait(const struct model *m, uint32_t thread)
+uint32_t doing_wait(const struct model *m, uint32_t thread)
 {
 	const struct model_thread *t = &m->threads.items[thread];
 	const char *call = syscall_name(t->syscall);
@@ -57,7 +55,7 @@ static void put_call(FILE *out, const struct model_thread *t)
 static void put_doing(FILE *out, const struct model *m, uint32_t thread)
 {
 	const struct model_thread *t = &m->threads.items[thread];
-	uint32_t wait = find_wait(m, thread);
+	uint32_t wait = doing_wait(m, thread);
 
 	if (t->task_state == 't')
 		fprintf(out, "stopped by its tracer %s, ", t->tracer ? t->tracer : "");

@@ -10,4 +10,7 @@
  */
 char *doing_text(const struct view *v, uint32_t thread);
 
+/* The request for a lock that the thread sleeps in; MODEL_NONE: none, or not in the graph. */
+uint32_t doing_wait(const struct model *m, uint32_t thread);
+
 #endif

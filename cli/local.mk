@@ -31,6 +31,7 @@ cli_libcli_a_SOURCES = \
 	cli/render_text.h \
 	cli/render_text_lock.c \
 	cli/render_text_pending.c \
+	cli/render_text_live.c \
 	cli/render_text_report.c \
 	cli/render_text_stacks.c \
 	cli/render_text_signals.c \

@@ -93,11 +93,15 @@ void reading_close(struct reading *r)
 
 int reading_report(const struct options *o)
 {
+	bool is_live = !o->dir && !o->core && o->operand_count > 0;
 	struct reading r;
-	int status = reading_open(&r, o, READING_EVENTS | READING_HANDLERS);
+	int status = reading_open(
+		&r, o, READING_EVENTS | READING_HANDLERS | (is_live ? READING_THREADS : 0));
 
 	if (status)
 		return status;
+	if (is_live)
+		view_choose_threads(&r.view, VIEW_THREADS_LIVE);
 	view_choose_backtraces(&r.view);
 	o->renderer->report(&r.view);
 	status = view_status(r.view.model);

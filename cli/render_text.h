@@ -20,7 +20,11 @@ void text_frames(struct view *v, uint32_t stack, unsigned indent);
 void text_graph(struct view *v, uint32_t uncontended_max);
 /* One line of it, with its details. */
 void text_lock(struct view *v, const struct graph_node *node);
+/* Of the threads of the chosen processes; all others. */
+void text_thread_backtraces(struct view *v);
 void text_backtraces(struct view *v);
+/* What the chosen processes are doing, and whom they wait for. */
+void text_live(const struct view *v);
 void text_notes(struct view *v);
 /* All deadlocks, a line each. */
 void text_headlines(const struct view *v);

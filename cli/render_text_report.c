@@ -230,7 +230,12 @@ static void put_process(const struct view *v, uint32_t process)
 	char buffer[TEXT_SIZE];
 
 	text_process(v, process);
-	fprintf(v->out, ", parent %d: %s", p->ppid, state_names[p->state]);
+	if (p->start_time || p->has_segment || p->state != PROCESS_LIVE)
+		fprintf(v->out, ", parent %d", p->ppid);
+	fprintf(v->out, ": %s", state_names[p->state]);
+	if (p->started_real_ns)
+		fprintf(v->out, " since %s, user %u", text_clock(buffer, p->started_real_ns),
+			(unsigned)p->uid);
 	if (p->state == PROCESS_EXITED)
 		fprintf(v->out, " with status %d", p->exit_status);
 	if (p->ended_ns)
@@ -240,6 +245,8 @@ static void put_process(const struct view *v, uint32_t process)
 	if (!p->has_segment)
 		fputs(", not recorded", v->out);
 	fputc('\n', v->out);
+	if (p->started_real_ns)
+		put_line(v, "command: ", p->cmdline);
 }
 
 static void put_groups(const struct view *v)
@@ -374,9 +381,17 @@ void text_report(struct view *v)
 	fprintf(v->out, ", %s\n", text_clock(buffer, v->model->now_real_ns));
 	put_core(v);
 	put_what_is_wrong(v);
+	if (v->thread_backtraces) {
+		put_section(v, "What is being done");
+		text_live(v);
+	}
 	put_section(v, "Who waits for whom");
 	text_graph(v, at_most(v, REPORT_UNCONTENDED));
-	if (v->backtrace_count) {
+	if (v->thread_backtraces) {
+		put_section(v, "Where the threads are");
+		text_thread_backtraces(v);
+	}
+	if (v->backtrace_count > v->thread_backtraces) {
 		put_section(v, v->model->core.path ? "Where the threads are"
 						   : "Where the holders are");
 		text_backtraces(v);

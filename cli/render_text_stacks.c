@@ -142,16 +142,29 @@ static void put_process(const struct view *v, uint32_t first)
 	fputc('\n', v->out);
 }
 
+static void put_backtrace(struct view *v, uint32_t index)
+{
+	if (v->backtraces[index].like != MODEL_NONE)
+		return;
+	fputc('\n', v->out);
+	put_title(v, index);
+	text_frames(v, v->backtraces[index].stack, 1);
+}
+
+void text_thread_backtraces(struct view *v)
+{
+	for (uint32_t i = 0; i < v->thread_backtraces; i++)
+		put_backtrace(v, i);
+	if (v->threads_left_out)
+		fprintf(v->out, "\nand %u more threads (--all shows their backtraces)\n",
+			v->threads_left_out);
+}
+
 void text_backtraces(struct view *v)
 {
-	for (uint32_t i = 0; i < v->backtrace_count; i++) {
-		if (v->backtraces[i].like != MODEL_NONE)
-			continue;
-		fputc('\n', v->out);
-		put_title(v, i);
-		text_frames(v, v->backtraces[i].stack, 1);
-	}
-	if (v->threads_left_out)
+	for (uint32_t i = v->thread_backtraces; i < v->backtrace_count; i++)
+		put_backtrace(v, i);
+	if (v->threads_left_out && v->model->core.path)
 		fprintf(v->out,
 			"\nand %u more threads of the core (--all shows their backtraces)\n",
 			v->threads_left_out);
@@ -166,11 +179,7 @@ void text_stacks(struct view *v)
 	text_headlines(v);
 	for (uint32_t i = 0; i < v->backtrace_count; i++) {
 		put_process(v, i);
-		if (v->backtraces[i].like != MODEL_NONE)
-			continue;
-		fputc('\n', v->out);
-		put_title(v, i);
-		text_frames(v, v->backtraces[i].stack, 1);
+		put_backtrace(v, i);
 	}
 	text_other_findings(v);
 	text_notes(v);

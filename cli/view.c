@@ -141,15 +141,18 @@ static int add_thread(struct view *v, uint32_t thread)
 	const struct model_thread *t = &v->model->threads.items[thread];
 	struct view_backtrace b = {BACKTRACE_NOW, t->process, thread, MODEL_NONE,
 				   MODEL_NONE,    NULL,       0,      0};
-	uint32_t call = t->call;
+	uint32_t call = t->call, live = MODEL_NONE;
 
 	if (t->stack != MODEL_NONE)
 		b.stack = t->stack;
 	else if (v->collector && v->model->processes.items[t->process].state == PROCESS_LIVE)
-		b.stack = collector_thread_stack(v->collector, thread);
+		b.stack = live = collector_thread_stack(v->collector, thread);
 	if (!view_resolve(v, b.stack))
-		b.stack = call == MODEL_NONE ? MODEL_NONE : v->model->calls.items[call].stack;
-	return view_resolve(v, b.stack) ? view_add_backtrace(v, b) : 0;
+		b.stack = call == MODEL_NONE ? live : v->model->calls.items[call].stack;
+	/* Of a living one without frames it is said why. */
+	return view_resolve(v, b.stack) || (b.stack != MODEL_NONE && b.stack == live)
+		       ? view_add_backtrace(v, b)
+		       : 0;
 }
 
 /* Does the function that took the lock still run in one of the process's stacks shown? */

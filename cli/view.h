@@ -39,14 +39,17 @@ struct view {
 	bool *is_blocker; /* per lock: is somebody queued right behind it? */
 	struct view_backtrace *backtraces;
 	uint32_t backtrace_count;
+	uint32_t thread_backtraces;   /* the first of them: of the chosen processes' threads */
 	uint32_t backtraces_left_out; /* holders beyond VIEW_BACKTRACES */
-	uint32_t threads_left_out;    /* of a core, beyond VIEW_THREADS */
+	uint32_t threads_left_out;    /* beyond VIEW_THREADS, or a caller's limit */
 	bool show_all;
 	bool has_events;
 };
 
 /* Holders that block others and get a backtrace, unless everything is asked for. */
 #define VIEW_BACKTRACES 10
+/* Threads of living processes that a report looks at. */
+#define VIEW_THREADS_LIVE 500
 /* Threads of a core that get one, in its order (the one that got the signal stands first). */
 #define VIEW_THREADS 50
 
@@ -59,9 +62,10 @@ int view_init(struct view *v);
 int view_choose_backtraces(struct view *v);
 /*
  * Those of all threads of the chosen processes, whether they could be had or not; of threads that
- * are alike one stands for all, unless everything is asked for. 0 or -ENOMEM.
+ * are alike one stands for all, unless everything is asked for. No more than `limit` are looked
+ * at. Before other backtraces are chosen. 0 or -ENOMEM.
  */
-int view_choose_threads(struct view *v);
+int view_choose_threads(struct view *v, uint32_t limit);
 /* One more; the view takes b.doing. 0 or -ENOMEM. */
 int view_add_backtrace(struct view *v, struct view_backtrace b);
 void view_done(struct view *v);

@@ -97,11 +97,15 @@ static uint32_t *list_threads(const struct model *m, uint32_t *count)
 }
 
 /* Copied first, all of them, then named: what they show is of nearly one moment. */
-int view_choose_threads(struct view *v)
+int view_choose_threads(struct view *v, uint32_t limit)
 {
 	uint32_t count, *threads = list_threads(v->model, &count);
 	int error = threads ? 0 : -ENOMEM;
 
+	if (count > limit && !v->show_all) {
+		v->threads_left_out = count - limit;
+		count = limit;
+	}
 	for (uint32_t i = 0; !error && i < count; i++) {
 		struct view_backtrace b = {.kind = BACKTRACE_NOW,
 					   .process = v->model->threads.items[threads[i]].process,
@@ -116,6 +120,7 @@ int view_choose_threads(struct view *v)
 		view_resolve(v, v->backtraces[i].stack);
 		v->backtraces[i].doing = doing_text(v, v->backtraces[i].thread);
 	}
+	v->thread_backtraces = v->backtrace_count;
 	if (!v->show_all)
 		group(v);
 	return error;

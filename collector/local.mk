@@ -119,6 +119,7 @@ collector_libcollector_a_SOURCES = \
 	collector/segment/session.h \
 	collector/source/core_waits.c \
 	collector/source/gather.c \
+	collector/source/identity.c \
 	collector/source/merge.c \
 	collector/source/merge.h \
 	collector/source/merge_match.c \

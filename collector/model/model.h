@@ -45,6 +45,8 @@ struct model_process {
 	pid_t pid;
 	pid_t ppid;
 	uint64_t start_time; /* clock ticks since boot, 0 unknown; with pid it names the process */
+	uint64_t started_real_ns; /* the same on CLOCK_REALTIME, for living processes that are not
+				   * recorded; 0 unknown */
 	uint32_t image;
 	uid_t uid;
 	enum process_state state;

@@ -94,6 +94,9 @@ void gather_name(struct gather *g, uint32_t process); /* names a process that is
 /* Adds, or brings up to date, all threads of a living process. */
 void tasks_read_process(struct gather *g, uint32_t process);
 
+/* identity.c: parents, users, command lines of living processes without a segment. */
+void identify_processes(struct gather *g);
+
 /* --- source_segments.c ------------------------------------------------------------------------ */
 
 /* Loads a probed segment into the model if it is of interest here. Takes `s`. */

@@ -145,9 +145,10 @@ void tasks_read_targets(struct gather *g)
 	for (uint32_t i = 0; i < m->threads.count; i++) {
 		const struct model_process *p = &m->processes.items[m->threads.items[i].process];
 
-		if (!p->is_target || p->state != PROCESS_LIVE)
+		if (p->state != PROCESS_LIVE)
 			continue;
-		read_status(g, i, p->pid);
+		if (p->is_target)
+			read_status(g, i, p->pid);
 		read_wait(g, i, p->pid);
 	}
 }

@@ -11,8 +11,9 @@
 #define LOOKS 2                   /* at a blocked thread, that went on meanwhile */
 #define ROUNDS 10                 /* of a thread that runs and blocks by turns */
 #define STOPPED_FIRST (64 * 1024) /* copied while a thread stands: enough for nearly all stacks */
-#define STOPPED_MAX (1024 * 1024) /* of one that was found to be deeper, a third of a millisecond  \
-				   */
+#define STOPPED_MAX                                                                                \
+	(1024 * 1024) /* of one that was found to be deeper, a third of a millisecond              \
+		       */
 #define STOPPED_MORE (16 * 1024)
 #define COPY_MAX (256 * 1024)
 #define COPY_STEP (64 * 1024)
@@ -183,7 +184,8 @@ static const char *explain(int error, bool may_stop)
 	case -ESRCH:
 		return "the thread is gone";
 	case -ETIMEDOUT:
-		return "the thread could not be stopped: the kernel did not let it go in time";
+		return "the thread came to no stop in half a second: it has no processor, or the "
+		       "kernel keeps it";
 	case -ENOEXEC:
 		return "the thread runs as 32-bit code: its registers are not understood";
 	default:

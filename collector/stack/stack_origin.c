@@ -9,9 +9,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "collector/arch/arch.h"
 #include "collector/stack/stack_live.h"
+
+#define LOOKS_MORE 4
+#define NAP_NS 200000
 
 static int fail(struct stacks *s, uint32_t stack, int error, const char *reason)
 {
@@ -164,13 +168,28 @@ static void tell_moment(struct stacks *s, uint32_t stack, const struct stack_liv
 	if (moment.syscall.is_running)
 		t->task_state = 'R';
 	if (moment.has_asked_again)
-		model_note(s->m, "thread %d had just asked for a file lock when it was stopped for its "
-				 "backtrace: it asked again at once, behind who asked meanwhile",
+		model_note(s->m,
+			   "thread %d had just asked for a file lock when it was stopped for its "
+			   "backtrace: it asked again at once, behind who asked meanwhile",
 			   t->tid);
 	if (moment.ended >= 0)
-		model_note(s->m, "the stop for the backtrace of thread %d ended its system call (number "
-				 "%ld) with EINTR, as SIGSTOP and SIGCONT would have",
+		model_note(s->m,
+			   "the stop for the backtrace of thread %d ended its system call (number "
+			   "%ld) with EINTR, as SIGSTOP and SIGCONT would have",
 			   t->tid, moment.ended);
+}
+
+/* One that may not be stopped may be about to block. */
+static int look_patiently(const struct stack_subject *subject, struct stack_live **live,
+			  const char **reason)
+{
+	int error = stack_live_look(subject, live, reason);
+
+	for (int i = 0; error == -EAGAIN && !subject->may_stop && i < LOOKS_MORE; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+		error = stack_live_look(subject, live, reason);
+	}
+	return error;
 }
 
 void stack_copy_thread(struct stacks *s, uint32_t stack, bool may_stop)
@@ -183,12 +202,13 @@ void stack_copy_thread(struct stacks *s, uint32_t stack, bool may_stop)
 	struct stack_live *live;
 
 	const char *tracer = s->m->threads.items[st->thread].tracer;
-	int error = stack_live_look(&subject, &live, &st->stopped);
+	int error = look_patiently(&subject, &live, &st->stopped);
 
 	if (error) {
 		if (error == -EPERM && may_stop && tracer)
 			st->stopped = model_stringf(
-				s->m, "the thread is running, and traced by %s: nobody else can stop it",
+				s->m,
+				"the thread is running, and traced by %s: nobody else can stop it",
 				tracer);
 		st->is_resolved = true;
 		return;

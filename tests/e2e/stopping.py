@@ -91,6 +91,11 @@ def add_queue(kind):
         asked, order = granted(case, kind, look)
         assert order == asked, (asked, order)
 
+    @tap.test(f"{kind}: waiters keep their places while `lockjam report` looks")
+    def _(case):
+        asked, order = granted(case, kind, lambda pids: case.lockjam("report", *map(str, pids)))
+        assert order == asked, (asked, order)
+
     @tap.test(f"{kind}: a stop of ptrace changes the order, so the test above can fail")
     def _(case):
         asked, order = granted(case, kind, lambda pids: stop_and_go(case, pids))
@@ -331,6 +336,50 @@ def _(case):
     count = len(os.listdir(f"/proc/{victim.pid}/task"))
     assert every.count(f"Backtrace of process {victim.pid}, thread ") == count, every
     assert victim.finish() == 0
+
+
+@tap.test("report PID: what each thread is doing, whom it waits for, and where all of them are")
+def _(case):
+    victim = case.victim("running", "3", shim=None)
+    queue = case.start([victim_path("queue"), "flock", "2"]).await_ready()
+    waiters = [int(line.split()[1]) for line in queue.said if line.startswith("waiter ")]
+    text = case.lockjam("report", str(victim.pid), str(waiters[1])).stdout
+    part = text.partition("== What is being done ==\n")[2].partition("\n==")[0]
+    assert f"(pid {victim.pid}), 4 threads\n" in part and "    3 threads: running\n" in part, text
+    assert f"(pid {waiters[1]}): waits for a WRITE lock on " in part, text
+    # Behind the first waiter, who is behind the holder, who sits in read().
+    chain = [int(line.partition("(pid ")[2].partition(")")[0]) for line in part.splitlines()
+             if line.startswith("    ") and "(pid " in line]
+    assert chain == [waiters[0], queue.pid], part
+    assert f"(pid {queue.pid}): in read of descriptor 0 (pipe:" in part, part
+    for tid in os.listdir(f"/proc/{victim.pid}/task"):
+        assert f"\nBacktrace of process {victim.pid}, thread {tid} (" in text, text
+    for pid in (waiters[1], queue.pid):
+        assert f"\nBacktrace of process {pid}:\n" in text, text
+    assert f"command: {victim_path('running')} 3\n" in text, text
+    view = json.loads(case.lockjam("report", "--format=json", "--no-stop",
+                                   str(victim.pid)).stdout)
+    assert len(view["backtraces"]) == 4 and not any(b["stood_ns"] for b in view["backtraces"])
+    assert view["processes"][0]["ppid"] == os.getpid(), view["processes"]
+    assert victim.finish() == 0
+
+
+@tap.test("graph: a holder that runs is not stopped; that it runs is said")
+def _(case):
+    script = ("import fcntl, os\n"
+              "held = open('lock', 'w'); fcntl.lockf(held, fcntl.LOCK_EX)\n"
+              "if os.fork() == 0:\n"
+              "    fcntl.lockf(open('lock', 'w'), fcntl.LOCK_EX)\n"
+              "print('ready', flush=True)\n"
+              "while True: pass\n")
+    victim = case.start([sys.executable, "-c", script]).await_ready()
+    child = proc.children(victim.pid)[0]
+    wait_until(lambda: proc.is_waiting_for_lock(child), "the waiter")
+    view = json.loads(case.lockjam("graph", "--format=json", str(victim.pid)).stdout)
+    holder = [b for b in view["backtraces"] if b["pid"] == victim.pid][0]
+    assert not holder["frames"] and "running" in holder["incomplete"], holder
+    assert holder["stood_ns"] == 0
+    os.kill(child, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@
 #define SECONDS 100
 
 struct tally {
-	unsigned long copied, blocked, gone, other;
+	unsigned long copied, blocked, gone, late, other; /* late: no processor for its stop */
 	int last_error;
 };
 
@@ -36,6 +36,8 @@ static void copy(const struct proc *proc, pid_t pid, pid_t tid, struct tally *ta
 		tally->blocked++;
 	else if (error == -ESRCH)
 		tally->gone++;
+	else if (error == -ETIMEDOUT)
+		tally->late++;
 	else {
 		tally->other++;
 		tally->last_error = error;
@@ -73,8 +75,8 @@ int main(int argc, char **argv)
 			fflush(stdout);
 		}
 	}
-	printf("copied %lu blocked %lu gone %lu other %lu: %s\n", tally.copied, tally.blocked,
-	       tally.gone, tally.other, strerror(-tally.last_error));
+	printf("copied %lu blocked %lu gone %lu late %lu other %lu: %s\n", tally.copied,
+	       tally.blocked, tally.gone, tally.late, tally.other, strerror(-tally.last_error));
 	proc_free(proc);
 	return 0;
 }
