@@ -110,6 +110,7 @@ VICTIMS = \
 	tests/victims/wait-posix
 check_PROGRAMS += $(VICTIMS)
 EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h tests/victims/wait.h tests/victims/alone.h \
+	tests/victims/wait-posix32.S \
 	tests/victims/swallow.h
 
 # Calls, not what the compiler knows of them.

@@ -56,7 +56,6 @@ struct model_process {
 	bool has_children_threads; /* more than one thread was seen */
 	pid_t ns_pid;        /* in a pid namespace of its own; 0: not looked at, or as we see it */
 	const char *root;    /* its root directory, as we see it; NULL: ours, or not known */
-	bool has_own_mounts; /* it is in another mount namespace than we */
 	const char *exe;     /* path, never NULL ("" unknown) */
 	const char *name;    /* what lines show: title, else exe, else comm in [brackets] */
 	const char *cmdline; /* arguments joined by blanks, "" unknown */

@@ -48,6 +48,9 @@ bool proc_is_hidden(const struct proc *p, pid_t pid);
 ssize_t proc_list(const struct proc *p, int **ids, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The threads of a process; of most it costs one call to know that there is only one. */
+ssize_t proc_list_tasks(const struct proc *p, int **tids, pid_t pid);
+
 struct proc_stat {
 	pid_t pid, ppid;
 	char comm[64];

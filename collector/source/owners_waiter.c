@@ -90,7 +90,7 @@ static void look_at_process(void *data, uint32_t item)
 {
 	const struct watch *h = data;
 	int *tids;
-	ssize_t count = proc_list(h->s->proc, &tids, "%d/task", h->pids[item]);
+	ssize_t count = proc_list_tasks(h->s->proc, &tids, h->pids[item]);
 
 	for (ssize_t i = 0; i < count; i++)
 		look_at_thread(h, &h->looks[item], h->pids[item], tids[i]);

@@ -110,7 +110,7 @@ void segment_memfd_add(struct gather *g, pid_t pid);
 
 /* --- namespaces.c ----------------------------------------------------------------------------- */
 
-/* Fills ns_pid, root and has_own_mounts of the processes with locks. */
+/* Fills ns_pid and root of the processes with locks. */
 void namespaces_look(struct gather *g);
 
 /* --- segment_model.c: one segment's records into the model ------------------------------------ */

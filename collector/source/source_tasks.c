@@ -124,7 +124,7 @@ static void read_thread(struct gather *g, uint32_t process, pid_t tid)
 void tasks_read_process(struct gather *g, uint32_t process)
 {
 	int *tids;
-	ssize_t count = proc_list(g->proc, &tids, "%d/task", g->m->processes.items[process].pid);
+	ssize_t count = proc_list_tasks(g->proc, &tids, g->m->processes.items[process].pid);
 
 	if (count < 0)
 		return;

@@ -114,6 +114,36 @@ def _(case):
     assert [w["pid"] for w in found["new"]["waiters"]] == [child], found["new"]
 
 
+@tap.test("btrfs: stat's device is not the kernel's", 120)
+def _(case):
+    need_root("mount")
+    if not shutil.which("mkfs.btrfs"):
+        raise Skip("mkfs.btrfs is not installed")
+    with open(case.path("image"), "wb") as file:
+        file.truncate(200 << 20)
+    os.mkdir(case.path("mnt"))
+    actor = actor_inside(case, *ENTER)
+    if actor.do("os.system('mkfs.btrfs -q image >/dev/null 2>&1 && mount -o loop image mnt && "
+                "btrfs -q subvolume create mnt/sub >/dev/null')") != 0:
+        raise Skip("btrfs cannot be mounted here")
+    actor.do("a, b = posix('mnt/sub/file'), ofd('mnt/sub/other')")
+    actor.do("blocked = child('block: ofd(\"mnt/sub/other\", wait=True)')")
+    child, = proc.children(actor.pid)
+    wait_until(lambda: proc.is_waiting_for_lock(child), "the child to wait")
+    actor.do("import subprocess")
+    told = actor.do("(os.stat('mnt/sub/file').st_dev, os.stat('mnt/sub/file').st_ino)")
+    listed = [lock.dev for lock in proc.locks() if lock.pid == actor.pid and lock.ino == told[1]]
+    assert listed and told[0] not in listed, (told, listed)
+    output = actor.do(f"subprocess.run([{LOCKJAM!r}, 'graph', '--format=json', 'mnt/sub/file', "
+                      f"{case.path('mnt/sub/other')!r}], text=True, stdout=subprocess.PIPE, "
+                      "stdin=subprocess.DEVNULL).stdout")
+    found = {os.path.basename(lock["file"]): lock for lock in json.loads(output)["locks"]}
+    assert set(found) == {"file", "other"}, output
+    assert [w["pid"] for w in found["other"]["waiters"]] == [child], found["other"]
+    actor.do("[os.kill(blocked, 9), os.waitpid(blocked, 0), os.close(a), os.close(b), "
+             "os.system('umount mnt')]")
+
+
 @tap.test("a file that another one has replaced")
 def _(case):
     old, new, innocent = case.actor(), case.actor(), case.actor()
@@ -222,6 +252,27 @@ def _(case):
     result = case.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", LOCKJAM,
                        "graph"])
     assert result.returncode in (0, 1) and not result.stderr, result
+
+
+@tap.test("a /proc that hides processes of others")
+def _(case):
+    need_root("mount")
+    if not shutil.which("setpriv"):
+        raise Skip("setpriv is not installed")
+    os.chmod(case.dir, 0o755)
+    holder = case.actor()
+    holder.do("fd = posix('file')")
+    ino = os.stat(case.path("file")).st_ino
+    result = case.run([*ENTER, "sh", "-c", "mount -t proc -o hidepid=invisible none /proc && exec "
+                       'setpriv --reuid=65534 --regid=65534 --clear-groups "$0" graph '
+                       "--format=json", LOCKJAM])
+    if result.returncode not in (0, 1):
+        raise Skip(f"no /proc with hidepid can be had: {result.stderr}")
+    view = json.loads(result.stdout)
+    lock, = [lock for lock in view["locks"] if lock["ino"] == ino]
+    party, = lock["holders"]
+    assert party["pid"] == holder.pid and process_of(view, holder.pid)["name"] == "[hidden]", lock
+    assert any("hides processes" in note["text"] for note in view["notes"]), view["notes"]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Who really holds: of locks that belong to open file descriptions the kernel tells nobody, or who
 took them once. Nothing runs under the shim."""
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import proc, tap, views  # noqa: E402
-from lib.case import Skip, wait_until  # noqa: E402
+from lib.case import SRCDIR, Skip, wait_until  # noqa: E402
 
 
 def locks_of(case, path):
@@ -190,6 +191,29 @@ def _(case):
         locks, _ = locks_of(case, kind)
         found = {w["tid"]: (w["start"], w["end"]) for w in locks[0]["waiters"]}
         assert found == tids, (found, tids)
+
+
+@tap.test("32-bit programs that wait are read by their own numbers")
+def _(case):
+    source = os.path.join(SRCDIR, "tests/victims/wait-posix32.S")
+    for kind, command in (("posix", 14), ("ofd", 38)):
+        program = case.path(f"wait32-{kind}")
+        built = case.run(["gcc", "-m32", "-nostdlib", "-static", f"-DCOMMAND={command}", source,
+                          "-o", program]) if shutil.which("gcc") else None
+        if not built or built.returncode or os.uname().machine != "x86_64":
+            raise Skip("no 32-bit program can be made here")
+        holder = case.actor()
+        holder.do(f"fd = {kind}('lock', WRITE, 0, 100)")
+        victim = case.start([program])
+        wait_until(lambda v=victim: v.process.poll() is not None or proc.state(v.pid) == "S" and
+                   proc.syscall(v.pid) == 221, "it to wait")
+        if victim.process.poll() is not None:
+            raise Skip("the kernel runs no 32-bit programs")
+        locks, _ = locks_of(case, "lock")
+        party, = locks[0]["waiters"]
+        assert (party["pid"], party["start"], party["end"]) == (victim.pid, 10, 14), locks
+        assert party["tid"] == victim.pid, party
+        holder.kill()
 
 
 @tap.test("innocent: after the release nobody holds")
