@@ -126,6 +126,22 @@ struct json_object *json_frames(struct view *v, uint32_t stack)
 	return frames;
 }
 
+/* Of processes that are not recorded only those are asked who they are whose threads are looked at. */
+static void add_identity(struct json_object *o, const struct model_process *p)
+{
+	if (p->state == PROCESS_LIVE && !p->has_segment && !p->start_time) {
+		json_add(o, "ppid", NULL);
+		json_add(o, "start_time", NULL);
+		json_add(o, "uid", NULL);
+		json_add(o, "cmdline", NULL);
+		return;
+	}
+	json_add_int(o, "ppid", p->ppid);
+	json_add_number(o, "start_time", p->start_time);
+	json_add_number(o, "uid", p->uid);
+	json_add_text(o, "cmdline", p->cmdline);
+}
+
 struct json_object *json_processes(const struct view *v)
 {
 	static const char *const states[] = {"live", "exited", "killed", "execed", "dumped",
@@ -142,10 +158,8 @@ struct json_object *json_processes(const struct view *v)
 		else
 			json_add(o, "ns_pid", NULL);
 		json_add_path(o, "root", p->root ? p->root : "");
-		json_add_int(o, "ppid", p->ppid);
-		json_add_number(o, "start_time", p->start_time);
+		add_identity(o, p);
 		json_add_number(o, "image", p->image);
-		json_add_number(o, "uid", p->uid);
 		json_add_text(o, "state", states[p->state]);
 		if (p->state == PROCESS_EXITED)
 			json_add_int(o, "exit_status", p->exit_status);
@@ -153,7 +167,6 @@ struct json_object *json_processes(const struct view *v)
 			json_add(o, "exit_status", NULL);
 		json_add_text(o, "name", p->name);
 		json_add_path(o, "exe", p->exe);
-		json_add_text(o, "cmdline", p->cmdline);
 		json_add_bool(o, "recorded", p->has_segment);
 		json_add_number(o, "deliveries", p->deliveries);
 		json_add_time(o, "ended_ns", v->model, p->ended_ns);

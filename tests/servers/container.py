@@ -12,6 +12,18 @@ from lib.case import clean_environment  # noqa: E402
 TOOLS = "/only here/tools"  # no such directory on the machine
 
 
+def both_pids(case, path, inside):
+    """The graph has the pids of here, and under them those that they have inside."""
+    lines = case.lockjam("graph", path).stdout.splitlines()
+    for outer, inner in inside.items():
+        at = next(i for i, line in enumerate(lines) if f" (pid {outer}) " in line)
+        details = lines[at + 1:at + 5]
+        assert f"pid {inner} in its namespace" in [d.strip() for d in details], lines
+        assert "path as it sees it, in a mount namespace of its own" in "\n".join(lines), lines
+    processes = hang.view(case, "graph", path)["processes"]
+    assert inside.items() <= {p["pid"]: p["ns_pid"] for p in processes}.items(), processes
+
+
 def add_kind(kind):
     @tap.test(f"a mount and pid namespace with a tmpfs of its own: a {kind} lock")
     def _(case):
@@ -24,8 +36,7 @@ def add_kind(kind):
         hang.waiting(waiter)
         assert not os.path.exists(path)
         hang.shows_waiter(case, holder, waiter, path, "python3")
-        text = case.lockjam("graph", path).stdout
-        assert f"{inner} " in text or f"{inner})" in text, text
+        both_pids(case, path, {holder: inner, waiter: inner_waiter})
         core = hang.moved(case, hang.gcore(case, waiter))
         names = hang.names_of(hang.view(case, "report", core), waiter)
         assert "PyEval_EvalCode" in names, names
@@ -119,9 +130,11 @@ def _(case):
         case, f"mount --bind '{root}' '{root}'; cd '{root}'; pivot_root . old",
         ["/old/usr/sbin/chroot", ".", TOOLS + "/sh", "-c", PIVOTED, TOOLS], env=ENVIRONMENT)
     victim.await_ready()
-    holder = container.outside(victim, int(victim.word("holder")))
-    waiter = container.outside(victim, int(victim.word("waiter")))
+    inside = {word: int(victim.word(word)) for word in ("holder", "waiter")}
+    holder = container.outside(victim, inside["holder"])
+    waiter = container.outside(victim, inside["waiter"])
     hang.waiting(waiter)
+    both_pids(case, "/index", {holder: inside["holder"], waiter: inside["waiter"]})
     names = stands_alone(case, holder, waiter, "/index",
                          ([], [str(waiter)], [str(holder)], ["flock"], ["/index"]))
     text = case.lockjam("graph", str(waiter)).stdout
