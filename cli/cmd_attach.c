@@ -138,9 +138,12 @@ static int run(const struct options *o)
 		return EXIT_TROUBLE;
 	}
 	how.dir = dir;
-	if (sampler_new(&how, &s, &error) < 0) {
+	int r = sampler_new(&how, &s, &error);
+
+	if (r < 0) {
 		message_error(&error);
-		session_remove(dir);
+		if (r != -EEXIST) /* what is there is not ours */
+			session_remove(dir);
 		free(targets);
 		return EXIT_TROUBLE;
 	}

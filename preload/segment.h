@@ -237,6 +237,8 @@ enum seg_lock_flag {
 	SEG_LOCK_CONVERT = 1 << 3,   /* a wait for another mode of what the same owner holds */
 	SEG_LOCK_BEFORE = 1 << 4,    /* was held when the recorder was attached: hold_since_ns is
 				      * that moment, and nobody saw where it was taken */
+	SEG_LOCK_INFERRED = 1 << 5,  /* version 2, sampled records only: whose it is was deduced from
+				      * descriptors and system calls, not told by the kernel */
 };
 
 /* A request or a hold. A request that is granted becomes its own hold record. */

@@ -40,6 +40,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/render_json.c \
 	tests/unit/render_text.c \
 	tests/unit/proc.c \
+	tests/unit/sampling.c \
 	tests/unit/segment_fixture.c \
 	tests/unit/segment_fixture.h \
 	tests/unit/segment_read.c \

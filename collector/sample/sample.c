@@ -16,6 +16,7 @@
 #include "collector/sample/sample_record.h"
 #include "collector/sample/sample_stack.h"
 #include "collector/sample/sample_watch.h"
+#include "collector/segment/session.h"
 
 #define SEARCH_NS UINT64_C(5000000000) /* between two looks at everything, also at who has no lock */
 #define SEARCH_REST 50 /* and in any case so many times the duration of the last one */
@@ -340,8 +341,14 @@ static int open_all(struct sampler *s, struct collect_error *error)
 	s->stacks.images = s->proc ? images_new(s->proc, NULL, NULL) : NULL;
 	if (!s->stacks.images || find_targets(s))
 		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
-	int r = sample_processes_init(&s->processes, s->proc, dir);
+	int r = session_has_records(dir);
 
+	/* A second record of a process would be taken for that of its next program. */
+	if (r > 0)
+		return collect_fail(error, -EEXIST, dir, "has records already",
+				    "choose another directory with -o");
+	if (!r)
+		r = sample_processes_init(&s->processes, s->proc, dir);
 	return r ? collect_fail(error, r, dir, strerror(-r), "") : 0;
 }
 

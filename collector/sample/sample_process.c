@@ -225,25 +225,38 @@ struct end_info {
 #define END_INFO_GET _IOWR(0xFF, 11, struct end_info)
 _Static_assert(sizeof(struct end_info) == 64, "the kernel's");
 
-/* As wait(2) has it; false if nobody tells. */
+static bool ask_descriptor(const struct sample_process *p, int *status)
+{
+	struct end_info info = {.mask = END_INFO_EXIT};
+
+	if (p->pidfd < 0 || ioctl(p->pidfd, END_INFO_GET, &info) || !(info.mask & END_INFO_EXIT))
+		return false;
+	*status = info.exit_code;
+	return true;
+}
+
+/* While nobody has waited for it yet. */
+static bool ask_zombie(const struct sample_processes *ps, const struct sample_process *p, int *status)
+{
+	char text[1024];
+	struct proc_stat st;
+
+	/* To whom nothing is told 0 is told, here as there. */
+	if (!p->stack_start || proc_read_stat(ps->proc, p->pid, &st) ||
+	    st.start_time != p->start_time ||
+	    (st.state != 'Z' && st.state != 'X') ||
+	    proc_read_some(ps->proc, text, sizeof(text), "%d/stat", (int)p->pid) <= 0)
+		return false;
+	*status = field_of(text, FIELD_EXIT_CODE);
+	return true;
+}
+
+/* As wait(2) has it; false if nobody tells. The descriptor knows once it has been waited for, which may
+ * be in between. */
 static bool find_status(const struct sample_processes *ps, const struct sample_process *p,
 			int *status)
 {
-	struct end_info info = {.mask = END_INFO_EXIT};
-	struct proc_stat st;
-	uint64_t code;
-
-	if (p->pidfd >= 0 && !ioctl(p->pidfd, END_INFO_GET, &info) && info.mask & END_INFO_EXIT) {
-		*status = info.exit_code;
-		return true;
-	}
-	/* Nobody has waited for it yet. */
-	if (proc_read_stat(ps->proc, p->pid, &st) || st.start_time != p->start_time ||
-	    (st.state != 'Z' && st.state != 'X') ||
-	    !read_field(ps->proc, p->pid, FIELD_EXIT_CODE, &code))
-		return false;
-	*status = code;
-	return true;
+	return ask_descriptor(p, status) || ask_zombie(ps, p, status) || ask_descriptor(p, status);
 }
 
 /* The locks stay as they were last seen. */

@@ -80,6 +80,12 @@ static uint8_t mode_of(const struct model_lock *l)
 	return l->mode == MODE_WRITE ? SEG_MODE_WRITE : SEG_MODE_READ;
 }
 
+static uint8_t flags_of(const struct model_lock *l)
+{
+	return (l->is_inherited ? SEG_LOCK_INHERITED : 0) |
+	       (l->evidence == EVIDENCE_INFERRED ? SEG_LOCK_INFERRED : 0);
+}
+
 /* The record of this lock in this state that no other lock of the look has taken; 0: none. */
 static uint32_t find_lock(struct sample_process *p, const struct model_lock *l, uint32_t resource,
 			  uint32_t thread, enum seg_lock_state state)
@@ -129,7 +135,7 @@ static uint32_t add_lock(struct sample_process *p, const struct model_lock *l, u
 			       .state = is_held ? SEG_LOCK_HELD : SEG_LOCK_WAITING,
 			       .kind = kinds[l->kind],
 			       .mode = mode_of(l),
-			       .flags = l->is_inherited ? SEG_LOCK_INHERITED : 0,
+			       .flags = flags_of(l),
 			       .resource = resource,
 			       .thread = thread,
 			       .fd = l->fd,

@@ -282,6 +282,19 @@ int session_live_count(const char *path)
 	return count;
 }
 
+int session_has_records(const char *path)
+{
+	int fd = open_session(path), has_any = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir)
+		return fd < 0 ? fd : -ENOMEM;
+	for (struct dirent *e; (e = readdir(dir));)
+		has_any |= is_record(e->d_name);
+	closedir(dir);
+	return has_any;
+}
+
 int session_remove(const char *path)
 {
 	char base[PATH_MAX];

@@ -17,6 +17,8 @@ int session_live_count(const char *path);
 /* Removes a session's files and its directory; refuses (-EINVAL) what is no session. */
 int session_remove(const char *path);
 
+/* Whether it has records already; negative errno. */
+int session_has_records(const char *path);
 /* Whether the directory carries the mark of a session. */
 bool session_is_marked(const char *path);
 /* All directories where sessions may be, sorted; each and the array malloc'ed. Their number. */

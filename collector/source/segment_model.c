@@ -159,6 +159,7 @@ static void fill_lock(struct importer *im, struct model_lock *l, const struct se
 	l->is_carried = r->flags & SEG_LOCK_CARRIED;
 	l->is_inherited = r->flags & SEG_LOCK_INHERITED;
 	l->is_sampled = segment_is_sampled(im->s);
+	l->is_deduced = l->is_sampled && r->flags & SEG_LOCK_INFERRED;
 	l->is_glimpse = l->is_sampled && l->since_ns >= segment_header(im->s)->sample_last_ns;
 	l->is_before = r->flags & SEG_LOCK_BEFORE;
 }

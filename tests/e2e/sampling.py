@@ -166,11 +166,20 @@ def members(victim):
     return sorted(int(x.split()[1]) for x in victim.said)
 
 
-@tap.test("a deadlock is told at once, and once; and it stands in the record of the dead")
-def _(case):
-    victim = case.victim("ring-posix", shim=None)
+def add_ring(name):
+    @tap.test(f"{name}: a deadlock is told at once, and once; and it stands in the record of the dead")
+    def _(case):
+        check_ring(case, name)
+
+    @tap.test(f"{name}, open: no deadlock, told or recorded")
+    def _(case):
+        check_open_ring(case, name)
+
+
+def check_ring(case, name):
+    victim = case.victim(name, shim=None)
     pids = members(victim)
-    recorder = Recorder(case, "ring-posix")
+    recorder = Recorder(case, name)
     told = ""
     while "DEADLOCK" not in told:  # comes while they live, and the recorder runs
         told = recorder.process.stderr.readline()
@@ -196,16 +205,19 @@ def seen_again(case, pid):
                for _, r in record.records(segment.LOCKS) if r[STATE_AT] == WAITING)
 
 
-@tap.test("the same ring, open: no deadlock, told or recorded")
-def _(case):
-    victim = case.victim("ring-posix", "open", shim=None)
+def check_open_ring(case, name):
+    victim = case.victim(name, "open", shim=None)
     pids = members(victim)
-    recorder = Recorder(case, "ring-posix")
-    await_recorded(case, pids[:-1] if WAITING not in dict(lock_states(case, pids[-1])) else pids[1:])
-    victim.kill_all()
+    sleeper = int(victim.said[-1].split()[1])  # the last member
+    recorder = Recorder(case, name)
+    await_recorded(case, [pid for pid in pids if pid != sleeper])
+    victim.kill()
     out, err = recorder.finish()
     assert "DEADLOCK" not in out + err, (out, err)
     assert not views.findings(case.json("report", status=(0,)))
+
+
+add_ring("ring-posix")
 
 
 @tap.test("the duration ends it; JSON is the report's")
@@ -274,6 +286,10 @@ def _(case):
     refused("no such process", "-o", case.session, "999999999")
     refused("No such file", "-o", case.path("no/such/place"), str(os.getpid()))
     refused("no PID or command name")
+    case.lockjam("attach", "-o", case.path("twice"), "--duration=10ms", str(os.getpid()))
+    records_before = sorted(os.listdir(case.path("twice")))
+    refused("has records already", "-o", case.path("twice"), str(os.getpid()))
+    assert sorted(os.listdir(case.path("twice"))) == records_before
     refused("not a duration", "--duration=5", "1")
     refused("less than 10ms", "--interval=1ms", "1")
     assert not os.path.exists(case.session)

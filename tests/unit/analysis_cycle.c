@@ -290,6 +290,27 @@ static void runs_are_kept_apart(void)
 	CU_ASSERT_EQUAL(cycles_of(m), 0);
 }
 
+/* What was seen at one look only, or deduced, is no evidence against the dead. */
+static void glimpses_of_the_dead_are_none(void)
+{
+	struct model *m = ended_ring(LOCK_POSIX, 3);
+
+	for (uint32_t i = 0; i < m->locks.count; i++)
+		m->locks.items[i].is_sampled = true;
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(m->findings.items[0].evidence, "recorded by sampling"));
+	model_free(m);
+	m = ended_ring(LOCK_POSIX, 3);
+	m->locks.items[m->locks.count - 1].is_sampled = true;
+	m->locks.items[m->locks.count - 1].is_glimpse = true;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+	m = ended_ring(LOCK_POSIX, 3);
+	m->locks.items[0].is_sampled = true;
+	m->locks.items[0].is_deduced = true;
+	CU_ASSERT_EQUAL(cycles_of(m), 0);
+}
+
 static const struct unit_test tests[] = {
 	{"two processes that wait for each other are a deadlock", two_processes_in_a_ring},
 	{"rings of flock, OFD and thirteen POSIX locks are found", rings_of_every_kind},
@@ -307,6 +328,7 @@ static const struct unit_test tests[] = {
 	 the_dead_were_no_deadlock},
 	{"flock() holds nothing while it converts", conversions_of_flock_hold_nothing},
 	{"records of several runs are kept apart", runs_are_kept_apart},
+	{"what was sampled once, or deduced, is no deadlock", glimpses_of_the_dead_are_none},
 	{NULL, NULL},
 };
 const struct unit_suite unit_analysis_cycle = {tests};
