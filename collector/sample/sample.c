@@ -21,6 +21,7 @@
 #define SEARCH_NS UINT64_C(5000000000) /* between two looks at everything, also at who has no lock */
 #define SEARCH_REST 50 /* and in any case so many times the duration of the last one */
 #define REST 9 /* a look is followed by that many times its duration without another */
+#define TRIES 50 /* looks for who runs whenever it is looked at, or for stacks of very many */
 #define STACKS_SHARE 4 /* of the interval is spent on stacks at most */
 
 struct sampler {
@@ -37,6 +38,7 @@ struct sampler {
 	uint64_t beat_ns;      /* the records were told of seen_ns */
 	uint64_t gap_ns;
 	uint32_t late;
+	uint32_t tries;        /* looks in a row for stacks alone */
 	bool is_due;           /* the next look has to go into the processes */
 	bool is_over;
 	bool has_path;         /* a target that never ends */
@@ -206,8 +208,10 @@ static int record(struct sampler *s, const struct model *m)
 
 	/* A look is of no one moment: what changed something is looked at once more. */
 	s->is_due = !r && count_events(&s->processes) != before;
-	if (!r)
-		s->is_due |= sample_stacks_take(&s->stacks, &look);
+	if (s->is_due)
+		s->tries = 0;
+	if (!r && sample_stacks_take(&s->stacks, &look))
+		s->is_due |= s->tries++ < TRIES;
 	sample_look_done(&look);
 	if (!r && !sample_watch_learn(&s->watch, m))
 		r = -ENOMEM;

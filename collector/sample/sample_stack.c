@@ -17,7 +17,7 @@ struct work {
 	struct sample_stacks *stacks;
 	const struct sample_look *look;
 	uint64_t end_ns;
-	bool is_late;
+	bool is_late, is_missing;
 	struct sample_process *p;
 	struct modules modules;
 	struct unwinder *unwinder;
@@ -202,6 +202,7 @@ static void take_holder(struct work *w, uint32_t process)
 		count++;
 		if (!t->stack || w->stacks->is_again || !is_where_it_was(p, t, now))
 			take_thread(w, p, index);
+		w->is_missing |= !t->stack;
 	}
 }
 
@@ -229,5 +230,5 @@ bool sample_stacks_take(struct sample_stacks *stacks, const struct sample_look *
 			take_waiter(&w, i);
 	close_process(&w);
 	free(is_taken);
-	return w.is_late;
+	return w.is_late || w.is_missing;
 }

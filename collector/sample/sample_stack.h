@@ -14,7 +14,8 @@ struct sample_stacks {
 	bool is_again;         /* look also at those who seem to be where they were */
 };
 
-/* True if time ran out before all was done: the next look goes on. */
+/* True if time ran out before all was done, or a holder could not be seen because it ran: the next
+ * look is to go on. */
 bool sample_stacks_take(struct sample_stacks *stacks, const struct sample_look *look);
 
 #endif

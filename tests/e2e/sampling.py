@@ -14,6 +14,7 @@ from lib.case import (LOCKJAM, Skip, clean_environment, die_with_parent, victim_
 
 HELD, WAITING = 3, 1  # enum seg_lock_state
 STATE_AT, STACK_AT, SINCE_AT = 4, 76, 48  # in struct seg_lock
+TID_AT, PLACE_AT = 4, 40  # in struct seg_thread
 LAST_LOOK_AT = 2128  # in struct seg_header
 EXITED = 2  # enum seg_state
 
@@ -64,10 +65,18 @@ def lock_states(case, pid):
             if r[STATE_AT] and not record.is_torn(r)]
 
 
-def await_recorded(case, waiters):
-    """Until the waits, and where they are, stand in the record."""
-    wait_until(lambda: all((WAITING, True) in lock_states(case, pid) for pid in waiters),
-               "waits with their stacks in the record")
+def has_place(case, pid):
+    """Whether the record says where the process's main thread is."""
+    record = records(case).get(pid)
+    return record and any(struct.unpack_from("<i", r, TID_AT)[0] == pid and
+                          struct.unpack_from("<I", r, PLACE_AT)[0]
+                          for _, r in record.records(segment.THREADS))
+
+
+def await_recorded(case, waiters, holder=None):
+    """Until the waits, and where they and the holder are, stand in the record."""
+    wait_until(lambda: all((WAITING, True) in lock_states(case, pid) for pid in waiters)
+               and (not holder or has_place(case, holder)), "waits and stacks in the record")
 
 
 def add_holder(name, kind):
@@ -76,7 +85,7 @@ def add_holder(name, kind):
         victim = case.victim(name, shim=None)
         waiters = sorted(int(x.split()[1]) for x in victim.said if x.startswith("waiter "))
         recorder = Recorder(case, victim.pid)
-        await_recorded(case, waiters)
+        await_recorded(case, waiters, victim.pid)
         victim.kill_all()
         out, err = recorder.finish()  # all targets are gone
         assert "recording" in err and "what was shorter was not seen" in out, (out, err)
@@ -232,9 +241,10 @@ def _(case):
 def _(case):
     busy = case.start(["nice", victim_path("crowd"), "100000000"])  # never at rest
     for number in range(8):
+        case.session = case.path(f"session {number}")
         recorder = Recorder(case, "--interval=10ms", busy.pid)
         wait_until(lambda: records(case).get(busy.pid) and
-                   records(case)[busy.pid].events > 20 * number, "a record that grows")
+                   records(case)[busy.pid].events > 4 * number, "a record that grows")
         recorder.finish(signal.SIGKILL, -signal.SIGKILL)
         for name in os.listdir(case.session):
             if name.endswith(".seg"):
