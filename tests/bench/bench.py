@@ -23,6 +23,18 @@ def bench_malloc(case):
     }), "without", "1.15 x")
 
 
+def bench_calls(case):
+    """Functions of unsafe.def outside handlers: the thunk is a load, a branch and a jump."""
+    pairs = victim_path("pairs", "bench")
+    for function in ("fileno", "rand"):
+        found = medians({
+            "without": lambda f=function: number_of(case, [pairs, f, "20000000"]),
+            "lockjam": lambda f=function: number_of(case, [pairs, f, "20000000"], "preload"),
+        })
+        table(f"{function}(), outside handlers", "ns", found, "without")
+        print(f"  the thunk: {found['lockjam'] - found['without']:.2f} ns (budget: 2 ns)")
+
+
 def bench_locks(case):
     pairs = victim_path("pairs", "bench")
     variants = {
@@ -129,7 +141,7 @@ def bench_graph(case):
 
 
 def main():
-    subjects = [bench_malloc, bench_locks, bench_sqlite, bench_memory, bench_graph,
+    subjects = [bench_malloc, bench_calls, bench_locks, bench_sqlite, bench_memory, bench_graph,
                 bench_stall, bench_sampling]
     for subject in subjects:
         if len(sys.argv) > 1 and subject.__name__[6:] not in sys.argv[1:]:
