@@ -24,6 +24,6 @@ const struct command command_graph = {
 	.args = "[TARGET...]",
 	.summary = "Who holds file locks, who waits, and where the holders are",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_OFFLINE,
-					    OPTION_SYSROOT, OPTION_END},
+					    OPTION_SUPPRESS, OPTION_SYSROOT, OPTION_END},
 	.run = run,
 };

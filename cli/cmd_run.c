@@ -16,6 +16,7 @@
 #include "cli/read.h"
 #include "cli/render_text.h"
 #include "cli/shim.h"
+#include "cli/suppress.h"
 #include "cli/text.h"
 #include "collector/proc/program.h"
 #include "collector/segment/session.h"
@@ -65,6 +66,28 @@ static void tell_findings(struct view *v, const char *kept_dir)
 	text_findings(v);
 }
 
+static void tell_suppressed(const struct options *o, uint32_t count)
+{
+	char findings[TEXT_SIZE], text[PATH_MAX + 2 * TEXT_SIZE];
+
+	snprintf(text, sizeof(text), "%s suppressed by %s", text_count(findings, count, "finding"),
+		 suppress_path(o));
+	message(NULL, text, NULL);
+}
+
+/* A file that cannot be read is told before the program runs. 0, or the exit status. */
+static int check_suppressions(const struct options *o)
+{
+	struct suppressions *list;
+
+	if (!suppress_path(o))
+		return 0;
+	if (suppress_read(suppress_path(o), &list))
+		return STATUS_FAILED;
+	suppress_free(list);
+	return 0;
+}
+
 /* Reads the session. True if there are findings (errors or warnings). */
 static bool look_back(const struct options *o, const char *dir)
 {
@@ -77,6 +100,8 @@ static bool look_back(const struct options *o, const char *dir)
 	if (reading_open(&r, &reading_options, 0) != 0)
 		return false;
 	has_findings = view_status(r.view.model) == EXIT_FINDINGS;
+	if (r.suppressed)
+		tell_suppressed(o, r.suppressed);
 	if (has_findings)
 		tell_findings(&r.view, o->dir ? dir : NULL);
 	reading_close(&r);
@@ -119,6 +144,9 @@ static int run(const struct options *o)
 
 	if (o->operand_count == 0)
 		return options_wrong(o->command, NULL, "no COMMAND was given");
+	code = check_suppressions(o);
+	if (code)
+		return code;
 	code = program_find(o->operands[0], path, sizeof(path));
 	if (code < 0)
 		return child_refused(o->operands[0], code);
@@ -148,7 +176,7 @@ const struct command command_run = {
 	.args = "[-o DIR] [--] COMMAND [ARG...]",
 	.summary = "Run COMMAND and all it starts under the shim",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_ERROR_EXITCODE, OPTION_PROTECT,
-					    OPTION_END},
+					    OPTION_SUPPRESS, OPTION_END},
 	.ends_options = true,
 	.usage_status = STATUS_FAILED,
 	.run = run,

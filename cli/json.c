@@ -185,6 +185,7 @@ struct json_object *json_findings(struct view *v)
 		struct json_object *o = json_object_new_object();
 		struct json_object *pids = json_object_new_array();
 		struct json_object *stacks = json_object_new_array();
+		char signal_name[TEXT_SIZE];
 
 		for (uint32_t j = 0; j < FINDING_PIDS && j < f.process_count; j++)
 			if (f.processes[j] != MODEL_NONE)
@@ -203,6 +204,9 @@ struct json_object *json_findings(struct view *v)
 		json_add_text(o, "severity", severity_name(f.severity));
 		json_add_text(o, "title", info->title);
 		json_add_text(o, "headline", f.headline);
+		json_add_text(o, "function", f.function);
+		json_add_text(o, "handler", f.handler);
+		json_add_text(o, "signal", f.signo ? text_signal(signal_name, f.signo) : NULL);
 		json_add_text(o, "explanation", info->explanation);
 		json_add_text(o, "evidence", f.evidence);
 		json_add_text(o, "advice", info->advice);

@@ -39,6 +39,8 @@ cli_libcli_a_SOURCES = \
 	cli/shim.h \
 	cli/signals.c \
 	cli/signals.h \
+	cli/suppress.c \
+	cli/suppress.h \
 	cli/text.c \
 	cli/text.h \
 	cli/view.c \

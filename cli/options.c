@@ -117,6 +117,12 @@ static const char *apply_interval(struct options *o, const char *value)
 	return wrong ? wrong : o->interval_ns < 10000000 ? "less than 10ms" : NULL;
 }
 
+static const char *apply_suppress(struct options *o, const char *value)
+{
+	o->suppress = value;
+	return *value ? NULL : "the name is empty";
+}
+
 static const char *apply_exe(struct options *o, const char *value)
 {
 	o->exe = value;
@@ -162,6 +168,8 @@ static const struct option_spec specs[] = {
 	 apply_offline},
 	{OPTION_PROTECT, "protect", NULL,
 	 "serve handlers that interrupted the allocator from an arena of their own", apply_protect},
+	{OPTION_SUPPRESS, "suppress", "FILE", "leave out the findings that FILE names",
+	 apply_suppress},
 	{OPTION_SYSROOT, "sysroot", "PATH", "where the programs' files are looked up",
 	 apply_sysroot},
 	{OPTION_HELP, "help", NULL, "print this help", NULL},

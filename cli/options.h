@@ -29,6 +29,7 @@ enum option_id {
 	OPTION_NO_STOP,
 	OPTION_OFFLINE,
 	OPTION_PROTECT,
+	OPTION_SUPPRESS,
 	OPTION_SYSROOT,
 };
 
@@ -37,6 +38,7 @@ struct options {
 	const struct command *command;
 	const char *dir;
 	const char *sysroot;
+	const char *suppress; /* a file, NULL not given: see suppress_path() */
 	const char *core; /* the operand of `report`, if it is a core */
 	const char *exe;
 	const struct renderer *renderer; /* never NULL */

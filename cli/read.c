@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/message.h"
 #include "cli/read.h"
+#include "cli/suppress.h"
 #include "cli/render.h"
 
 pid_t reading_pid(const char *text)
@@ -45,6 +46,22 @@ static void advise(struct collect_error *error, int code)
 		strcpy(error->advice, "run as root, or as the user whose it is");
 }
 
+/* 0, or the exit status after what is wrong was said. */
+static int suppress(struct reading *r, const struct options *o)
+{
+	struct suppressions *list;
+	int status;
+
+	if (!suppress_path(o))
+		return 0;
+	status = suppress_read(suppress_path(o), &list);
+	if (status)
+		return status;
+	r->suppressed = suppress_apply(list, r->view.model, o->show_all);
+	suppress_free(list);
+	return 0;
+}
+
 int reading_open(struct reading *r, const struct options *o, enum reading_wants wants)
 {
 	struct collect_options options = {.dir = o->dir,
@@ -78,10 +95,11 @@ int reading_open(struct reading *r, const struct options *o, enum reading_wants 
 				.model = collector_model(r->collector),
 				.collector = r->collector,
 				.show_all = o->show_all};
-	if (view_init(&r->view) == 0)
+	code = suppress(r, o);
+	if (!code && view_init(&r->view) == 0)
 		return 0;
 	reading_close(r);
-	return out_of_memory();
+	return code ? code : out_of_memory();
 }
 
 void reading_close(struct reading *r)

@@ -12,6 +12,7 @@ struct reading {
 	struct collect_target
 		*targets; /* the operands: digits are a PID, all else a name or path */
 	struct view view;
+	uint32_t suppressed; /* findings, by the user's file */
 };
 
 /* More than the graph needs. */

@@ -7,7 +7,8 @@ dist_man_MANS += \
 	docs/man/lockjam-report.1 \
 	docs/man/lockjam-run.1 \
 	docs/man/lockjam-signals.1 \
-	docs/man/lockjam-stacks.1
+	docs/man/lockjam-stacks.1 \
+	docs/man/lockjam-suppressions.5
 EXTRA_DIST += \
 	docs/architecture.md \
 	docs/json.md \

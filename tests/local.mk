@@ -224,6 +224,7 @@ E2E_TESTS = \
 	tests/e2e/swallowed.py \
 	tests/e2e/semantics.py \
 	tests/e2e/stopping.py \
+	tests/e2e/suppress.py \
 	tests/e2e/transparency.py \
 	tests/e2e/unsafe.py \
 	tests/e2e/unwinding.py \

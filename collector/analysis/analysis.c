@@ -50,6 +50,13 @@ void analysis_add_process(struct model_finding *f, uint32_t process)
 	f->process_count++;
 }
 
+void analysis_set_handler(const struct model *m, struct model_finding *f, uint32_t handler,
+			  int signo)
+{
+	f->handler = handler == MODEL_NONE ? NULL : m->handlers.items[handler].function;
+	f->signo = signo;
+}
+
 void analysis_add_stack(struct model_finding *f, uint32_t stack, const char *label)
 {
 	if (stack == MODEL_NONE || f->stack_count == FINDING_STACKS)

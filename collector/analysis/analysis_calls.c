@@ -308,6 +308,10 @@ static void report(struct model *m, const struct site *sites, uint32_t count)
 		if (process == first.process)
 			analysis_add_stack(f, c->stack, label);
 	}
+	analysis_set_handler(m, f, first.handler, first.signo);
+	f->function = first.function;
+	if (!f->handler)
+		f->handler = first.handler_function;
 	f->headline = headline(m, &sites[0], f);
 	f->evidence = evidence(m, sites, where_text(m, count, f->process_count));
 }

@@ -20,6 +20,9 @@ void detect_resets(struct model *m); /* RESET_HANDLER */
 struct model_finding *analysis_add(struct model *m, enum finding_kind kind);
 /* Adds the process unless it is there. process_count also counts those beyond FINDING_PIDS. */
 void analysis_add_process(struct model_finding *f, uint32_t process);
+/* The handler that the finding is about, by its index; MODEL_NONE: unknown. */
+void analysis_set_handler(const struct model *m, struct model_finding *f, uint32_t handler,
+			  int signo);
 /* Adds a stack unless it is MODEL_NONE, there already, or there is no room. */
 void analysis_add_stack(struct model_finding *f, uint32_t stack, const char *label);
 

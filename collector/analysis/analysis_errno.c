@@ -42,6 +42,7 @@ static void report(struct model *m, const uint32_t *handlers, uint32_t count)
 						    m->handlers.items[handlers[i - 1]].process))
 			analysis_add_process(f, h->process);
 	}
+	analysis_set_handler(m, f, handlers[0], first.signo);
 	analysis_add_stack(f, first.stack, "the handler was installed here");
 	f->headline = model_stringf(m, "%s returned with another errno in %s (%s became %s)",
 				    analysis_handler_text(m, handlers[0], first.signo),

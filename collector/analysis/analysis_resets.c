@@ -93,6 +93,7 @@ static void report(struct model *m, const uint32_t *items, uint32_t count)
 						    m->handlers.items[items[i - 1]].process))
 			analysis_add_process(f, h->process);
 	}
+	analysis_set_handler(m, f, items[0], first.signo);
 	analysis_add_stack(f, first.stack, "the handler was installed here");
 	f->headline = model_stringf(m, "the next %s %s %s: %s was reset at its delivery", signal_name,
 				    default_action(first.signo), analysis_processes_text(m, f),

@@ -123,6 +123,7 @@ static void report(struct model *m, const uint32_t *items, uint32_t count)
 						    m->interruptions.items[items[i - 1]].process))
 			analysis_add_process(f, x->process);
 	}
+	analysis_set_handler(m, f, first.handler, m->handlers.items[first.handler].signo);
 	analysis_add_stack(f, first.stack, "this call was repeated");
 	analysis_add_stack(f, m->handlers.items[first.handler].stack,
 			   "the handler was installed here");

@@ -272,6 +272,9 @@ struct model_finding {
 	uint64_t count;
 	uint32_t processes[FINDING_PIDS]; /* first ones, of one program; MODEL_NONE ends */
 	uint32_t process_count;
+	const char *function;    /* that was called, NULL: the finding is of no call */
+	const char *handler;     /* the signal handler that it is about, NULL none or unknown */
+	int signo;               /* its signal, 0 none */
 	const char *headline;    /* one sentence, no newline */
 	const char *evidence;    /* how we know, one sentence, NULL none */
 	struct {
