@@ -87,6 +87,8 @@ static int look(struct collector *c, const struct collect_options *options,
 		      sizeof(c->model->events.items[0]), compare_events);
 	if (!r)
 		r = select_targets(&c->gather, error);
+	if (!r && options->target_count && !gather_is_saved(&c->gather))
+		tasks_read_rest(&c->gather);
 	if (!r && !gather_is_saved(&c->gather))
 		namespaces_look(&c->gather);
 	if (!r && c->options.want_handlers && !gather_is_saved(&c->gather))

@@ -52,7 +52,7 @@ static void name_waiter(const struct waits *x, uint32_t thread)
 	}
 }
 
-void owners_name_waiters(struct gather *g)
+void owners_name_waiters(struct gather *g, uint32_t first)
 {
 	const struct model *m = g->m;
 	struct waits x = {.g = g};
@@ -64,7 +64,7 @@ void owners_name_waiters(struct gather *g)
 		if (l->state == LOCK_WAITING && l->process != MODEL_NONE && l->thread == MODEL_NONE)
 			is_ok = index_add(&x.of, l->process, i);
 	}
-	for (uint32_t i = 0; is_ok && i < m->threads.count; i++)
+	for (uint32_t i = first; is_ok && i < m->threads.count; i++)
 		name_waiter(&x, i);
 	index_done(&x.of);
 }

@@ -153,18 +153,12 @@ void tasks_read_targets(struct gather *g)
 	}
 }
 
-static int collect(struct gather *g, struct collect_error *error)
+/* Those that have not been looked at yet, the most interesting first. How many are left. */
+static uint32_t read_interesting(struct gather *g, const uint8_t *interests, uint32_t count)
 {
-	struct model *m = g->m;
-	uint32_t count = m->processes.count, done = 0, left = 0;
-	uint8_t *interests = calloc(count + (size_t)1, 1);
+	const struct model *m = g->m;
+	uint32_t done = 0, left = 0;
 
-	(void)error;
-	if (!interests) {
-		m->out_of_memory = true;
-		return 0;
-	}
-	find_interests(m, interests);
 	for (int level = INTEREST_LEVELS - 1; level > INTEREST_NONE; level--) {
 		uint32_t limit = level >= INTEREST_BOTH ? PROCESSES_MAX_BOTH : PROCESSES_MAX;
 
@@ -177,10 +171,48 @@ static int collect(struct gather *g, struct collect_error *error)
 				left++;
 		}
 	}
-	if (left)
-		model_note(m, "the threads of %u more processes were not looked at", left);
+	return left;
+}
+
+/* The number of interesting processes that are left. Threads before `first` have their requests. */
+static uint32_t read_tasks(struct gather *g, uint32_t first)
+{
+	struct model *m = g->m;
+	uint32_t count = m->processes.count, left = 0;
+	uint8_t *interests = calloc(count + (size_t)1, 1);
+
+	if (!interests) {
+		m->out_of_memory = true;
+		return 0;
+	}
+	find_interests(m, interests);
+	for (uint32_t i = 0; i < m->threads.count; i++)
+		if (m->threads.items[i].task_state)
+			interests[m->threads.items[i].process] = INTEREST_NONE;
+	left = read_interesting(g, interests, count);
 	free(interests);
-	owners_name_waiters(g);
+	owners_name_waiters(g, first);
+	return left;
+}
+
+static void note_left(struct gather *g, uint32_t left)
+{
+	if (left)
+		model_note(g->m, "the threads of %u more processes were not looked at", left);
+}
+
+void tasks_read_rest(struct gather *g)
+{
+	note_left(g, read_tasks(g, g->m->threads.count));
+}
+
+static int collect(struct gather *g, struct collect_error *error)
+{
+	uint32_t left = read_tasks(g, 0);
+
+	(void)error;
+	if (!g->options->target_count) /* else the limits are used again, for what they concern */
+		note_left(g, left);
 	return 0;
 }
 

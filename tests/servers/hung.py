@@ -194,5 +194,39 @@ def _(case):
     assert "may not be read (run as root)" in own.stdout, own.stdout
 
 
+CROWD = """
+import fcntl, os, signal, sys
+def child(number, is_holder):
+    fd = os.open(f"index-{number}", os.O_RDWR | os.O_CREAT)
+    fcntl.lockf(fd, fcntl.LOCK_EX) if is_holder else os.write(told[1], b".")
+    os.write(told[1], b".") if is_holder else fcntl.lockf(fd, fcntl.LOCK_EX)
+    signal.pause()
+told = os.pipe()
+for is_holder in (True, False):
+    for number in range(100):
+        pid = os.fork()
+        if not pid:
+            child(number, is_holder)
+        os.read(told[0], 1)
+        print("holder" if is_holder else "waiter", pid)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@tap.test("of a hundred pairs, whoever is asked for: the holder's backtrace")
+def _(case):
+    crowd = case.start([hang.PYTHON, "-c", CROWD]).await_ready()
+    pids = {word: [int(said.split()[1]) for said in crowd.said if said.startswith(word)]
+            for word in ("holder", "waiter")}
+    for at in (0, 70, 99):
+        holder, waiter = pids["holder"][at], pids["waiter"][at]
+        hang.waiting(waiter)
+        for target in (str(holder), str(waiter), case.path(f"index-{at}")):
+            graph = hang.view(case, "graph", target)
+            assert "pause" in hang.names_of(graph, holder), graph["backtraces"]
+            assert not [n for n in graph["notes"] if "not looked at" in n["text"]], graph["notes"]
+
+
 if __name__ == "__main__":
     tap.main()
