@@ -25,6 +25,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/analysis.c \
 	tests/unit/analysis_cycle.c \
 	tests/unit/analysis_fixture.h \
+	tests/unit/arch.c \
 	tests/unit/argument_expression.c \
 	tests/unit/argument_value.c \
 	tests/unit/lookup.c \

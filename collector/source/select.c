@@ -105,11 +105,24 @@ static bool is_hidden(const struct gather *g, pid_t pid)
 	return count == -EACCES || count == -EPERM;
 }
 
-/* Why a process that /proc shows cannot be looked into, ever. Else 0. */
+static bool is_kernel_thread(const char *status)
+{
+	return strstr(status, "\nThreads:") && !strstr(status, "\nVmSize:");
+}
+
+/* The process that the thread `pid` is of: its number leads to it in /proc, too. */
+static pid_t read_tgid(const char *status)
+{
+	const char *line = strstr(status, "\nTgid:");
+
+	return line ? atoi(line + strlen("\nTgid:")) : 0;
+}
+
+/* Why what /proc shows under that number cannot be looked into, ever. Else 0. */
 static int refuse(const struct gather *g, pid_t pid, struct collect_error *error)
 {
 	struct proc_stat st;
-	char object[32], cause[128], text[4096];
+	char object[32], cause[128], status[4096];
 
 	if (proc_read_stat(g->proc, pid, &st))
 		return 0;
@@ -121,14 +134,17 @@ static int refuse(const struct gather *g, pid_t pid, struct collect_error *error
 			 st.ppid);
 		return collect_fail(error, -ENOENT, object, cause, "");
 	}
-	/* No memory of its own. */
-	if (g->options->want_threads && st.state != 'Z' &&
-	    proc_read_some(g->proc, text, sizeof(text), "%d/status", pid) > 0 &&
-	    strstr(text, "\nThreads:") && !strstr(text, "\nVmSize:"))
+	if (!g->options->want_threads || st.state == 'Z' ||
+	    proc_read_some(g->proc, status, sizeof(status), "%d/status", pid) <= 0)
+		return 0;
+	if (is_kernel_thread(status))
 		return collect_fail(error, -EINVAL, object,
 				    "a kernel thread, which runs no program",
 				    "/proc/PID/stack has where it is");
-	return 0;
+	if (read_tgid(status) == pid)
+		return 0;
+	snprintf(cause, sizeof(cause), "a thread of process %d", read_tgid(status));
+	return collect_fail(error, -EINVAL, object, cause, "give that process");
 }
 
 static void note_unlocked(struct gather *g, const char *path)

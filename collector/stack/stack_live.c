@@ -8,12 +8,12 @@
 
 #include "collector/ptrace/ptrace_copy.h"
 
-#define LOOKS 2                   /* at a blocked thread, that went on meanwhile */
-#define ROUNDS 10                 /* of a thread that runs and blocks by turns */
-#define STOPPED_FIRST (64 * 1024) /* copied while a thread stands: enough for nearly all stacks */
-#define STOPPED_MAX                                                                                \
-	(1024 * 1024) /* of one that was found to be deeper, a third of a millisecond              \
-		       */
+#define LOOKS 2   /* at a blocked thread, that went on meanwhile */
+#define ROUNDS 10 /* of a thread that runs and blocks by turns */
+/* Copied while a thread stands: at first enough for nearly all stacks; then, of one that was found
+ * to be deeper, at most what takes a third of a millisecond. */
+#define STOPPED_FIRST (64 * 1024)
+#define STOPPED_MAX (1024 * 1024)
 #define STOPPED_MORE (16 * 1024)
 #define COPY_MAX (256 * 1024)
 #define COPY_STEP (64 * 1024)

@@ -241,6 +241,8 @@ def _(case):
     gone = case.start(["/bin/true"])
     gone.process.wait()
     causes = {zombie: f"zombie until its parent {os.getpid()} asks", gone.pid: "no such process"}
+    thread = next(int(t) for t in os.listdir(f"/proc/{victim.pid}/task") if int(t) != victim.pid)
+    causes[thread] = f"a thread of process {victim.pid}"
     if "kthreadd" in (proc.read(2, "comm") or ""):
         causes[2] = "kernel thread"
     for pid, cause in causes.items():
