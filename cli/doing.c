@@ -66,6 +66,8 @@ static void put_doing(FILE *out, const struct model *m, uint32_t thread)
 			t->wchan ? t->wchan : "");
 	if (t->task_state == 'R')
 		fputs("running", out);
+	else if (t->task_state == 'Z' || t->task_state == 'X')
+		fputs("has ended", out);
 	else if (wait != MODEL_NONE)
 		put_wait(out, m, &m->locks.items[wait]);
 	else

@@ -76,6 +76,7 @@ VICTIMS = \
 	tests/victims/handler-posix \
 	tests/victims/handler-safe \
 	tests/victims/handler-why \
+	tests/victims/headless \
 	tests/victims/heap-crash \
 	tests/victims/in-vdso \
 	tests/victims/heap-single \
@@ -125,6 +126,7 @@ tests_victims_heap_threaded_LDADD = -lpthread
 tests_victims_churn_LDADD = -lpthread
 tests_victims_counting_LDADD = -lpthread
 tests_victims_crowd_LDADD = -lpthread
+tests_victims_headless_LDADD = -lpthread
 tests_victims_stall_LDADD = -lpthread
 tests_victims_stall_CFLAGS = $(AM_CFLAGS) -O0
 tests_victims_running_LDADD = -lpthread

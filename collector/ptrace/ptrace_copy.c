@@ -81,7 +81,7 @@ static int copy_stopped(const struct tracer *t)
 	if (!arch_read_regset(note, space.iov_len, &stopped))
 		return -ENOEXEC;
 	if (ARCH_RESTART_NEEDS_CODE)
-		proc_read_memory(t->proc, t->pid, stopped.regs[ARCH_PC], &code, sizeof(code));
+		proc_read_memory(t->proc, t->tid, stopped.regs[ARCH_PC], &code, sizeof(code));
 	arch_find_interrupted(&stopped, code);
 	memcpy(copy->regs, stopped.regs, sizeof(copy->regs));
 	copy->interrupted = stopped.syscall;
@@ -89,7 +89,7 @@ static int copy_stopped(const struct tracer *t)
 	if (stopped.syscall == SYS_fcntl || stopped.syscall == SYS_flock)
 		return -EAGAIN;
 	copy->from = stopped.regs[ARCH_SP] - ARCH_RED_ZONE;
-	ssize_t got = proc_read_memory(t->proc, t->pid, copy->from, copy->stack, copy->room);
+	ssize_t got = proc_read_memory(t->proc, t->tid, copy->from, copy->stack, copy->room);
 	copy->length = got > 0 ? got : 0;
 	return got > 0 ? 0 : -EFAULT;
 }

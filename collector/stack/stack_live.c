@@ -27,7 +27,7 @@ struct moment {
 
 struct stack_live {
 	const struct proc *proc;
-	pid_t pid, tid;
+	pid_t pid, tid; /* memory is read by the thread's number: the main thread may have ended */
 	struct moment moment;
 	char *copy; /* of the stack, from `from` up */
 	uint64_t from;
@@ -82,7 +82,7 @@ static void copy_stack(struct stack_live *live)
 	live->from = live->moment.syscall.sp;
 	while (live->length < COPY_MAX && step >= 8) {
 		size_t want = COPY_MAX - live->length < step ? COPY_MAX - live->length : step;
-		ssize_t got = proc_read_memory(live->proc, live->pid, live->from + live->length,
+		ssize_t got = proc_read_memory(live->proc, live->tid, live->from + live->length,
 					       live->copy + live->length, want);
 		if (got > 0)
 			live->length += (size_t)got;
@@ -248,7 +248,7 @@ static bool read_copy(const struct stack_live *live, uint64_t address, void *dat
 
 static bool read_process(const struct stack_live *live, uint64_t address, void *data, size_t size)
 {
-	return proc_read_memory(live->proc, live->pid, address, data, size) == (ssize_t)size;
+	return proc_read_memory(live->proc, live->tid, address, data, size) == (ssize_t)size;
 }
 
 static bool read_stack(void *context, uint64_t address, void *data, size_t size)

@@ -192,6 +192,11 @@ static int look_patiently(const struct stack_subject *subject, struct stack_live
 	return error;
 }
 
+static bool has_ended(const struct model_thread *t)
+{
+	return t->task_state == 'Z' || t->task_state == 'X';
+}
+
 void stack_copy_thread(struct stacks *s, uint32_t stack, bool may_stop)
 {
 	struct model_stack *st = &s->m->stacks.items[stack];
@@ -202,6 +207,12 @@ void stack_copy_thread(struct stacks *s, uint32_t stack, bool may_stop)
 	struct stack_live *live;
 
 	const char *tracer = s->m->threads.items[st->thread].tracer;
+
+	if (has_ended(&s->m->threads.items[st->thread])) {
+		st->stopped = "the thread has ended; its process goes on without it";
+		st->is_resolved = true;
+		return;
+	}
 	int error = look_patiently(&subject, &live, &st->stopped);
 
 	if (error) {

@@ -14,6 +14,26 @@ struct segment *stack_segment(const struct stacks *s, uint32_t process)
 	return process < s->segment_count ? s->segments[process] : NULL;
 }
 
+/* By whose number /proc shows the modules of a living process: a main thread that has ended has
+ * none. */
+static pid_t find_living(const struct stacks *s, pid_t pid)
+{
+	pid_t living = pid;
+	char text[64];
+	int *tids;
+
+	if (proc_read_some(s->proc, text, sizeof(text), "%d/maps", (int)pid) != 0)
+		return pid;
+	ssize_t count = proc_list(s->proc, &tids, "%d/task", (int)pid);
+
+	for (ssize_t i = 0; i < count && living == pid; i++)
+		if (proc_read_some(s->proc, text, sizeof(text), "%d/maps", tids[i]) > 0)
+			living = tids[i];
+	if (count >= 0)
+		free(tids);
+	return living;
+}
+
 static struct process_stacks *load_process(struct stacks *s, uint32_t process)
 {
 	const struct model_process *p = &s->m->processes.items[process];
@@ -25,7 +45,7 @@ static struct process_stacks *load_process(struct stacks *s, uint32_t process)
 		error = modules_load_core(&ps->modules, s->images, segment, s->core, s->core_exe);
 	else if (ps)
 		error = modules_begin(&ps->modules, s->images, s->proc, segment,
-				      p->state == PROCESS_LIVE ? p->pid : 0);
+				      p->state == PROCESS_LIVE ? find_living(s, p->pid) : 0);
 	if (!error)
 		return ps;
 	free(ps);

@@ -293,6 +293,18 @@ def _(case):
     wait_until(lambda: proc.state(victim.pid) == "R", "it runs on")
 
 
+@tap.test("a process whose main thread has ended is no zombie: its other threads are shown")
+def _(case):
+    victim = case.victim("headless", shim=None)
+    view = stacks(case, str(victim.pid))
+    by_name = {b["frames"][-3]["function"] if b["frames"] else b["incomplete"]: b
+               for b in view["backtraces"]}
+    assert len(by_name) == 3 and by_name["compute"]["stood_ns"] > 0, view
+    assert by_name["wait_for_end"]["stood_ns"] == 0, view
+    assert "the thread has ended; its process goes on without it" in by_name, view
+    assert victim.finish() == 0
+
+
 @tap.test("--max-frames: what is cut off is counted")
 def _(case):
     victim = case.victim("stall", "100", shim=None)
