@@ -135,13 +135,26 @@ void tasks_read_process(struct gather *g, uint32_t process)
 		g->m->processes.items[process].has_children_threads = true;
 }
 
+/* Of those who are not chosen but stand in the way of who is. */
+static bool is_unread(const struct model *m, uint32_t process)
+{
+	uint32_t thread = model_find_thread(m, process, m->processes.items[process].pid);
+
+	return thread == MODEL_NONE || !m->threads.items[thread].task_state;
+}
+
 void tasks_read_targets(struct gather *g)
 {
 	struct model *m = g->m;
+	uint32_t others = 0;
 
-	for (uint32_t i = 0; i < m->processes.count; i++)
-		if (m->processes.items[i].is_target && m->processes.items[i].state == PROCESS_LIVE)
+	for (uint32_t i = 0; i < m->processes.count; i++) {
+		if (m->processes.items[i].state != PROCESS_LIVE)
+			continue;
+		if (m->processes.items[i].is_target ||
+		    (others < PROCESSES_MAX && is_unread(m, i) && ++others))
 			tasks_read_process(g, i);
+	}
 	for (uint32_t i = 0; i < m->threads.count; i++) {
 		const struct model_process *p = &m->processes.items[m->threads.items[i].process];
 
