@@ -12,7 +12,7 @@
 #include "collector/source/source.h"
 
 /* Two links of each cost some 5 us. */
-#define PROCESSES_MAX 512
+#define PROCESSES_MAX 256
 
 struct view {
 	uint32_t process;

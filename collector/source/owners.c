@@ -174,6 +174,23 @@ static bool has_process_target(const struct gather *g)
 	return false;
 }
 
+/* What is taken and released all the time is not looked for in every process. */
+static void keep_lasting(struct search *s, struct wanted *w)
+{
+	uint32_t count = 0, kept = 0;
+
+	for (uint32_t i = 0; i < w->count; i++)
+		count += s->k->items[w->lines[i]].pid > 0 &&
+			 s->k->items[w->lines[i]].process == MODEL_NONE;
+	if (!count)
+		return;
+	owners_drop_released(s, w->lines, w->count);
+	for (uint32_t i = 0; i < w->count; i++)
+		if (!s->k->items[w->lines[i]].is_outdated)
+			w->lines[kept++] = w->lines[i];
+	w->count = kept;
+}
+
 static void look_at_all(struct search *s, const struct wanted *w, bool want_unlisted)
 {
 	int *pids;
@@ -198,6 +215,8 @@ void owners_find(struct gather *g, struct kernel_locks *k)
 	owners_read_ahead(&s);
 	struct wanted w = find_wanted(&s);
 
+	if (w.lines)
+		keep_lasting(&s, &w);
 	if (!w.lines)
 		g->m->out_of_memory = true;
 	else if (w.count || w.has_waiters || want_unlisted)

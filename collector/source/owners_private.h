@@ -76,6 +76,10 @@ void owners_find_descriptions(struct search *s, const int *pids, uint32_t count,
 
 /* --- owners_unowned.c ------------------------------------------------------------------------- */
 
+/* Reads /proc/locks again: lines of `wanted` without a process that are gone, or were printed twice,
+ * become outdated. */
+void owners_drop_released(struct search *s, const uint32_t *wanted, uint32_t count);
+
 /*
  * For the lines of `wanted` that nobody was found for: those that are gone meanwhile become
  * outdated; who keeps the file by a mapping is named; else why nobody is.

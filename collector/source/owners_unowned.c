@@ -50,8 +50,7 @@ static uint32_t count_equal(const struct kernel_locks *k, const struct kernel_lo
 	return count;
 }
 
-/* It may have been released since, or the line may have been printed twice. */
-static void drop_released(struct search *s, const uint32_t *wanted, uint32_t count)
+void owners_drop_released(struct search *s, const uint32_t *wanted, uint32_t count)
 {
 	struct kernel_locks again = {0};
 
@@ -198,7 +197,7 @@ void owners_explain(struct search *s, const int *pids, uint32_t count, const uin
 	struct quest q = {.s = s, .pids = pids};
 	bool is_left = false;
 
-	drop_released(s, wanted, wanted_count);
+	owners_drop_released(s, wanted, wanted_count);
 	for (uint32_t i = 0; i < wanted_count; i++)
 		if (is_unowned(&s->k->items[wanted[i]]))
 			is_left = index_add(&q.by_ino, s->k->items[wanted[i]].ino, wanted[i]);

@@ -135,9 +135,34 @@ def bench_crowd(case, shim, count=1000):
     wait_until(lambda: sum(lock.depth > 0 for lock in proc.locks()) < count, "all to end", 60)
 
 
+def bench_idle(case, count=5000):
+    """A system full of processes that have nothing to do with locks, and one contended OFD lock,
+    for whose holder and waiter all of them have to be looked at."""
+    holder, waiter = case.actor(), case.actor()
+    holder.do("fd = posix('posix')")
+    before = medians({"posix": lambda: milliseconds([LOCKJAM, "graph", case.path("posix")])})
+    crowd = case.start([victim_path("crowd", "bench"), str(count), "idle"]).await_ready()
+    variants = {
+        "lslocks": lambda: milliseconds(["lslocks"]),
+        "lockjam graph, a POSIX lock": lambda: milliseconds([LOCKJAM, "graph"]),
+    }
+    table(f"{count} idle processes", "ms", medians(variants), "lslocks")
+    print(f"  without them {before['posix']:.1f} ms")
+    holder.do("fd = ofd('ofd')")
+    waiter.send("ofd('ofd', wait=True)")
+    wait_until(lambda: proc.is_waiting_for_lock(waiter.pid), "the request to wait")
+    variants = {
+        "lslocks": lambda: milliseconds(["lslocks"]),
+        "lockjam graph, an OFD lock and a waiter": lambda: milliseconds([LOCKJAM, "graph"]),
+    }
+    table(f"{count} idle processes", "ms", medians(variants), "lslocks")
+    crowd.process.kill()
+
+
 def bench_graph(case):
     bench_crowd(case, None)
     bench_crowd(case, "preload")
+    bench_idle(case)
 
 
 def main():

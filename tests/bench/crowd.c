@@ -1,7 +1,7 @@
 /*
  * A crowd: COUNT processes that each hold the lock of a file of their own, and COUNT that each
- * wait for one of them. Says `ready` when all have started; ends, with all of them, when its stdin
- * does.
+ * wait for one of them; or, with a second argument `idle`, COUNT processes that do nothing. Says
+ * `ready` when all have started; ends, with all of them, when its stdin does.
  */
 #include "tests/victims/victim.h"
 
@@ -20,7 +20,15 @@ static void take(int number, int command)
 	pause();
 }
 
-static void start(int count, int command)
+static void idle(int number, int command)
+{
+	(void)number;
+	(void)command;
+	victim_must((int)write(started[1], "", 1), "write");
+	pause();
+}
+
+static void start(int count, int command, void (*work)(int number, int command))
 {
 	pid_t parent = getpid();
 	char byte;
@@ -31,7 +39,7 @@ static void start(int count, int command)
 			err(99, "fork");
 		if (child == 0) {
 			victim_die_with(parent);
-			take(i, command);
+			work(i, command);
 		}
 	}
 	for (int i = 0; i < count; i++)
@@ -43,8 +51,12 @@ int main(int argc, char **argv)
 	int count = argc > 1 ? atoi(argv[1]) : 1000;
 
 	victim_must(pipe(started), "pipe");
-	start(count, F_SETLK);
-	start(count, F_SETLKW);
+	if (argc > 2) {
+		start(count, 0, idle);
+	} else {
+		start(count, F_SETLK, take);
+		start(count, F_SETLKW, take);
+	}
 	victim_ready();
 	return 0;
 }
