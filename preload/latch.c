@@ -81,10 +81,9 @@ static int64_t end(const struct session *s, int64_t result)
 /* Until no thread is in our code that records. They do not wait for us. */
 static bool await_quiet(void)
 {
-	const struct timespec time = {0, NAP_NS};
 
 	for (int i = 0; i < NAPS && !segment_is_quiet(); i++)
-		sys2(SYS_nanosleep, &time, NULL);
+		sys_nap(NAP_NS);
 	return segment_is_quiet();
 }
 

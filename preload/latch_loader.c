@@ -62,14 +62,13 @@ bool latch_loader_try(void)
 
 bool latch_loader_wait(void)
 {
-	const struct timespec time = {0, NAP_NS};
 
 	for (int i = 0; i < NAPS; i++) {
 		if (latch_loader_try())
 			return true;
 		if (!loader.lock || is_owned(loader.lock))
 			return false;
-		sys2(SYS_nanosleep, &time, NULL);
+		sys_nap(NAP_NS);
 	}
 	return false;
 }

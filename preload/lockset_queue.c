@@ -67,14 +67,12 @@ static bool is_dead(uint64_t owner)
  */
 static bool nap(uint64_t owner)
 {
-	const struct timespec time = { 0, NAP_NS };
-
 	if (atomic_exchange(&set.awaited, owner) != owner)
 		atomic_store(&set.naps, 0);
 	if (atomic_load(&set.naps) >= PATIENCE)
 		return false;
 	atomic_fetch_add(&set.naps, 1);
-	sys2(SYS_nanosleep, &time, NULL);
+	sys_nap(NAP_NS);
 	return true;
 }
 

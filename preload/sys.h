@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #if defined(__x86_64__)
 #include "preload/arch-x86_64.h"
@@ -41,6 +42,17 @@
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18 /* Linux 4.14 */
 #endif
+
+/*
+ * Sleeps. Not by nanosleep(): that makes the kernel forget how much time is left to a system call that
+ * the thread was taken out of (lockjam attach --inject).
+ */
+static inline void sys_nap(long ns)
+{
+	struct timespec time = {0, ns};
+
+	sys5(SYS_ppoll, NULL, 0, &time, NULL, 0);
+}
 
 static inline int sys_open(const char *path, int flags, int mode)
 {
