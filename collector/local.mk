@@ -57,6 +57,8 @@ collector_libcollector_a_SOURCES = \
 	collector/inject/inject_calls.h \
 	collector/inject/inject_harmless.c \
 	collector/inject/inject_judge.c \
+	collector/inject/inject_limit.c \
+	collector/inject/inject_limit.h \
 	collector/inject/inject_maps.c \
 	collector/inject/inject_maps.h \
 	collector/inject/inject_obstacle.c \

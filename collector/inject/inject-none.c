@@ -67,9 +67,9 @@ void inject_arch_enter(struct user_regs_struct *regs, uint64_t pc, uint64_t bloc
 	(void)regs, (void)pc, (void)block, (void)sp;
 }
 
-bool inject_arch_is_report(const struct user_regs_struct *regs, uint64_t block)
+bool inject_arch_is_report(const struct user_regs_struct *regs, uint64_t pc, uint64_t block)
 {
-	(void)regs, (void)block;
+	(void)regs, (void)pc, (void)block;
 	return false;
 }
 

@@ -19,6 +19,7 @@
 #define ERESTART_RESTARTBLOCK 516
 
 extern const char inject_stub[] __attribute__((visibility("hidden")));
+extern const char inject_stub_report[] __attribute__((visibility("hidden")));
 extern const char inject_stub_end[] __attribute__((visibility("hidden")));
 
 bool inject_arch_is_supported(void)
@@ -130,10 +131,9 @@ void inject_arch_enter(struct user_regs_struct *regs, uint64_t pc, uint64_t bloc
 	regs->eflags = FLAGS;
 }
 
-bool inject_arch_is_report(const struct user_regs_struct *regs, uint64_t block)
+bool inject_arch_is_report(const struct user_regs_struct *regs, uint64_t pc, uint64_t block)
 {
-	return regs->orig_rax == SYS_gettid && regs->rdi == block && regs->rsi == INJECT_REPORT &&
-	       regs->rbx == block;
+	return regs->rip == pc + (uint64_t)(inject_stub_report - inject_stub) && regs->rbx == block;
 }
 
 uint64_t inject_arch_top(const struct user_regs_struct *regs)

@@ -6,11 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include "collector/inject/inject_arch.h"
 #include "collector/inject/inject_remote.h"
 #include "collector/inject/inject_verify.h"
+#include "preload/segment.h"
 
+#define AGAIN_NS 10000000
 #define BY_SAMPLING "lockjam attach without --inject records from outside"
 
 struct injection {
@@ -80,18 +84,27 @@ static int explain_dlopen(struct injection *in)
 	return fail(in, -ELIBACC, cause, "the process itself must be able to read the file");
 }
 
-/* As preload/segment.h has the reasons. */
-static int explain_attach(struct injection *in, int64_t code)
+static const char *refusal(int64_t code)
 {
-	if (code == -EALREADY)
-		return fail(in, -EALREADY, "is being recorded already", "lockjam graph shows it");
-	if (code == -EBUSY)
-		return fail(in, -EBUSY, "is being attached or detached by another lockjam",
-			    "try again");
-	if (code == 0)
-		return fail(in, -ENOENT, "has no calls that could be redirected", BY_SAMPLING);
-	return fail(in, code > -4096 ? (int)code : -EIO,
-		    code > -4096 ? strerror((int)-code) : "the shim refused", BY_SAMPLING);
+	switch (code) {
+#define REFUSAL(error, text)                                                                       \
+	case -error:                                                                               \
+		return text;
+		SEG_REFUSALS(REFUSAL)
+#undef REFUSAL
+	case 0:
+		return "has no calls that could be redirected";
+	default:
+		return code > -4096 ? strerror((int)-code) : "the shim refused";
+	}
+}
+
+static int explain_refusal(struct injection *in, int64_t code)
+{
+	const char *advice =
+		code == -EALREADY || code == -ENOENT ? "lockjam graph shows who is" : BY_SAMPLING;
+
+	return fail(in, code && code > -4096 ? (int)code : -EIO, refusal(code), advice);
 }
 
 static int attach_calls(struct injection *in)
@@ -99,7 +112,7 @@ static int attach_calls(struct injection *in)
 	struct inject_target *t = &in->target;
 	uint64_t handle, function, result;
 	uint64_t path = inject_remote_string(&in->remote, 0, in->request->shim);
-	uint64_t name = inject_remote_string(&in->remote, 1, "lockjam_attach");
+	uint64_t name = inject_remote_string(&in->remote, 1, SEG_ATTACH);
 
 	if (!path || !name)
 		return fail(in, -ENAMETOOLONG, "the path of liblockjam.so is too long", "");
@@ -121,7 +134,7 @@ static int attach_calls(struct injection *in)
 	if (code)
 		return explain_call(in, code);
 	in->outcome->calls = result;
-	return (int64_t)result > 0 ? 0 : explain_attach(in, (int64_t)result);
+	return (int64_t)result > 0 ? 0 : explain_refusal(in, (int64_t)result);
 }
 
 static int detach_calls(struct injection *in)
@@ -129,17 +142,14 @@ static int detach_calls(struct injection *in)
 	struct module *shim = inject_target_shim(&in->target);
 	uint64_t function, result;
 
-	if (!inject_target_symbol(&in->target, shim, "lockjam_detach", &function))
+	if (!inject_target_symbol(&in->target, shim, SEG_DETACH, &function))
 		return fail(in, -ENOEXEC, "its liblockjam.so is of another version", "");
 	int code = call(in, function, (uint64_t[3]){0}, &result);
 
 	if (code)
 		return explain_call(in, code);
 	in->outcome->calls = result;
-	if ((int64_t)result < 0)
-		return fail(in, (int64_t)result > -4096 ? (int)result : -EIO, "was not attached to",
-			    "");
-	return 0;
+	return (int64_t)result >= 0 ? 0 : explain_refusal(in, (int64_t)result);
 }
 
 static int explain_point(struct injection *in, int code, const char *reason)
@@ -155,16 +165,15 @@ static int explain_point(struct injection *in, int code, const char *reason)
 
 /* Stops a thread, has it make the calls, and lets it go; then all is as before but for their
  * effect. */
-static int with_thread(struct injection *in, int (*calls)(struct injection *))
+static int once(struct injection *in, int (*calls)(struct injection *), uint64_t deadline_ns)
 {
-	uint64_t began_ns = trace_clock_ns();
 	const char *reason = "";
-	int code = inject_point_find(&in->target, began_ns + in->request->timeout_ns, &in->point,
-				     &reason);
+	int code = inject_point_find(&in->target, deadline_ns, &in->point, &reason);
 
 	if (code)
 		return explain_point(in, code, reason);
-	began_ns = trace_clock_ns();
+	uint64_t began_ns = trace_clock_ns();
+
 	in->deadline_ns = began_ns + in->request->timeout_ns;
 	in->outcome->tid = in->point.trace.tid;
 	code = inject_remote_begin(&in->remote, &in->target, &in->point);
@@ -177,13 +186,34 @@ static int with_thread(struct injection *in, int (*calls)(struct injection *))
 	return code;
 }
 
+/* Again while a library is being loaded, or somebody is in the shim. The target's thread is not to
+ * wait until the scheduler has time for us. */
+static int with_thread(struct injection *in, int (*calls)(struct injection *))
+{
+	uint64_t deadline_ns = trace_clock_ns() + in->request->timeout_ns;
+	int priority = getpriority(PRIO_PROCESS, 0), code;
+
+	setpriority(PRIO_PROCESS, 0, -20);
+	do {
+		code = once(in, calls, deadline_ns);
+		if (code == -EBUSY)
+			nanosleep(&(struct timespec){.tv_nsec = AGAIN_NS}, NULL);
+	} while (code == -EBUSY && trace_clock_ns() < deadline_ns &&
+		 !inject_target_refresh(&in->target));
+	setpriority(PRIO_PROCESS, 0, priority);
+	return code;
+}
+
 /* --- verbs
  * -------------------------------------------------------------------------------------------- */
 
 static int attach(struct injection *in)
 {
+	uint32_t locks;
 	int code = inject_obstacle_path(&in->target, in->request->shim, in->error);
 
+	if (!code && inject_target_shim(&in->target) && !inject_verify(&in->target, &locks))
+		code = explain_refusal(in, -EALREADY);
 	if (!code)
 		code = with_thread(in, attach_calls);
 	if (code)

@@ -40,8 +40,8 @@ bool inject_arch_call_target(const uint8_t *code, uint64_t address, bool is_call
 
 /* The registers with which the thread runs the code at `pc`, with this block and stack. */
 void inject_arch_enter(struct user_regs_struct *regs, uint64_t pc, uint64_t block, uint64_t sp);
-/* At the entry of a system call: it is the report of this block. */
-bool inject_arch_is_report(const struct user_regs_struct *regs, uint64_t block);
+/* The thread is where the code at `pc` reports about this block. */
+bool inject_arch_is_report(const struct user_regs_struct *regs, uint64_t pc, uint64_t block);
 /* How the thread goes back by itself. `top` is the address below its red zone. */
 void inject_arch_way_back(const struct trace_state *before, uint64_t top_address,
 			  struct inject_block *block, struct inject_top *top);

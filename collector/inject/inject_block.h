@@ -21,14 +21,12 @@
 #define INJECT_PENDING 96
 #define INJECT_ACTION 104
 #define INJECT_REGISTERS 136
+#define INJECT_REPORT 248
 
 /* inject_block.ended_by: which handlers end the system call that the thread was taken from. */
 #define INJECT_BY_NONE 0        /* it was in none, or its result is there already */
 #define INJECT_BY_ANY 1         /* ERESTARTNOHAND, ERESTART_RESTARTBLOCK */
 #define INJECT_BY_NOT_RESTART 2 /* ERESTARTSYS: those without SA_RESTART */
-
-/* The second argument of the system call by which the thread reports; the first is its block. */
-#define INJECT_REPORT 0x4d414a4b434f4c
 
 #ifndef __ASSEMBLER__
 #include <assert.h>
@@ -48,6 +46,7 @@ struct inject_block {
 	uint64_t ended_pc;           /* behind the system call, where it ends with EINTR */
 	uint64_t pending, action[4]; /* the thread's */
 	uint64_t registers[14];      /* rax rcx rdx rsi rdi rbp r8-r15 */
+	uint32_t report;             /* the signal by which the thread reports */
 };
 
 /* Lies directly below the red zone. */
@@ -60,6 +59,7 @@ static_assert(offsetof(struct inject_block, result) == INJECT_RESULT, "stub-*.S 
 static_assert(offsetof(struct inject_block, ended_by) == INJECT_ENDED_BY, "stub-*.S uses it");
 static_assert(offsetof(struct inject_block, ended_pc) == INJECT_ENDED_PC, "stub-*.S uses it");
 static_assert(offsetof(struct inject_block, action) == INJECT_ACTION, "stub-*.S uses it");
+static_assert(offsetof(struct inject_block, report) == INJECT_REPORT, "stub-*.S uses it");
 static_assert(offsetof(struct inject_block, registers) == INJECT_REGISTERS, "stub-*.S uses it");
 #endif
 

@@ -23,7 +23,8 @@ struct rule {
 	enum inject_call way;
 	bool has_fd; /* the first argument: a socket may have a time limit, see below */
 	int flags;   /* index of the argument with recv's flags, 0 none */
-	int limit;   /* index of the argument with the time limit; 0 none */
+	enum inject_limit_form form;
+	unsigned limit; /* index of the argument with the time limit */
 };
 
 /* signal(7), "Interruption of system calls and library functions by stop signals". */
@@ -34,8 +35,11 @@ static const struct rule rules[] = {
 	{.number = SYS_recvmsg, .way = INJECT_CALL_KERNEL, .has_fd = true, .flags = 2},
 	{.number = SYS_accept, .way = INJECT_CALL_KERNEL, .has_fd = true},
 	{.number = SYS_accept4, .way = INJECT_CALL_KERNEL, .has_fd = true},
-	{.number = SYS_ppoll, .way = INJECT_CALL_KERNEL},
-	{.number = SYS_pselect6, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_ppoll, .way = INJECT_CALL_KERNEL, .form = INJECT_LIMIT_TIMESPEC, .limit = 2},
+	{.number = SYS_pselect6,
+	 .way = INJECT_CALL_KERNEL,
+	 .form = INJECT_LIMIT_TIMESPEC,
+	 .limit = 4},
 	{.number = SYS_nanosleep, .way = INJECT_CALL_KERNEL},
 	{.number = SYS_clock_nanosleep, .way = INJECT_CALL_KERNEL},
 	{.number = SYS_futex, .way = INJECT_CALL_KERNEL},
@@ -43,11 +47,14 @@ static const struct rule rules[] = {
 	{.number = SYS_wait4, .way = INJECT_CALL_KERNEL},
 	{.number = SYS_waitid, .way = INJECT_CALL_KERNEL},
 	{.number = SYS_restart_syscall, .way = INJECT_CALL_KERNEL},
-	{.number = SYS_epoll_pwait, .way = INJECT_CALL_ENDLESS, .limit = 3},
+	{.number = SYS_epoll_pwait,
+	 .way = INJECT_CALL_ENDLESS,
+	 .form = INJECT_LIMIT_MS,
+	 .limit = 3},
 #ifdef SYS_epoll_wait /* architectures as old as that */
-	{.number = SYS_epoll_wait, .way = INJECT_CALL_ENDLESS, .limit = 3},
+	{.number = SYS_epoll_wait, .way = INJECT_CALL_ENDLESS, .form = INJECT_LIMIT_MS, .limit = 3},
 	{.number = SYS_poll, .way = INJECT_CALL_KERNEL},
-	{.number = SYS_select, .way = INJECT_CALL_KERNEL},
+	{.number = SYS_select, .way = INJECT_CALL_KERNEL, .form = INJECT_LIMIT_TIMEVAL, .limit = 4},
 	{.number = SYS_pause, .way = INJECT_CALL_KERNEL},
 #endif
 	{.number = SYS_rt_sigtimedwait, .way = INJECT_CALL_ENDLESS, .limit = 2},
@@ -110,16 +117,17 @@ enum inject_call inject_call_judge(pid_t pid, const struct proc_syscall *call, c
 		*reason = "waits for a signal with a time limit, of which the rest is not known";
 		return INJECT_CALL_NEVER;
 	}
-	if (rule->limit && rule->number != SYS_rt_sigtimedwait && (int)call->args[rule->limit] >= 0)
+	if (rule->form == INJECT_LIMIT_MS && (int)call->args[rule->limit] >= 0)
 		return INJECT_CALL_TIMED;
 	return rule->way;
 }
 
-unsigned inject_call_limit(long number)
+enum inject_limit_form inject_call_limit(long number, unsigned *argument)
 {
 	const struct rule *rule = find_rule(number);
 
-	return rule ? (unsigned)rule->limit : 0;
+	*argument = rule ? rule->limit : 0;
+	return rule ? rule->form : INJECT_LIMIT_NONE;
 }
 
 /* --- for how long

@@ -18,8 +18,14 @@ enum inject_call {
 /* Of a thread that waits in a system call. *reason is set for INJECT_CALL_NEVER, a static text. */
 enum inject_call inject_call_judge(pid_t pid, const struct proc_syscall *call, const char **reason);
 
-/* INJECT_CALL_TIMED: which argument is the time limit in milliseconds. */
-unsigned inject_call_limit(long number);
+/* In which form a call has a time limit that counts from its beginning. */
+enum inject_limit_form {
+	INJECT_LIMIT_NONE,    /* none, or the kernel keeps it */
+	INJECT_LIMIT_MS,      /* the argument; after EINTR nobody has counted it down */
+	INJECT_LIMIT_TIMEVAL, /* it points to it; the kernel has written there what is left */
+	INJECT_LIMIT_TIMESPEC,
+};
+enum inject_limit_form inject_call_limit(long number, unsigned *argument);
 
 /*
  * How long a thread has been asleep, by the scheduler's clock of the processor on which it went to

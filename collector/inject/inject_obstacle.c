@@ -144,6 +144,8 @@ int inject_obstacle(struct inject_target *t, struct collect_error *error)
 	snprintf(t->object, sizeof(t->object), "%s (pid %d)", st.comm, (int)t->pid);
 	if (t->pid == getpid())
 		return refuse(t, error, -EINVAL, "is lockjam itself", "");
+	if (t->pid == 1)
+		return refuse(t, error, -EPERM, "is init: the system depends on it", BY_SAMPLING);
 	if (proc_read(t->proc, &status, &length, "%d/status", (int)t->pid))
 		return refuse(t, error, -ESRCH, "has ended", "");
 	result = check_status(t, status, error);

@@ -11,7 +11,9 @@
 #include "collector/inject/inject_arch.h"
 #include "collector/stack/stack_live.h"
 
-#define STOP_NS UINT64_C(100000000) /* that a thread gets to come to its stop */
+#define STOP_NS                                                                                    \
+	UINT64_C(2000000000) /* that a thread gets to come to its stop: it may wait for a          \
+				processor */
 #define NAP_NS 5000000
 #define FRAMES_MAX 1000
 #define STACK_ROOM (64 * 1024 + INJECT_STACK) /* that a call may take, and that we do */
@@ -131,42 +133,12 @@ static bool has_stack(const struct inject_target *t, const struct inject_point *
 	return point->tls >= map->start && point->tls < map->end && sp - map->start >= STACK_ROOM;
 }
 
-/* The time that is left to a call that ended with EINTR. False: it cannot be known. */
-static bool find_limit(struct inject_target *t, struct inject_point *point, const struct sight *s,
-		       const struct proc_syscall *call)
+static bool judge(struct inject_target *t, struct inject_point *point, const char **reason)
 {
-	unsigned limit = inject_call_limit(call->number);
-	uint64_t limit_ns = call->args[limit] * UINT64_C(1000000);
+	bool is_waiting = point->call.number >= 0;
 
-	/* It ran a moment ago: all of its time is left. */
-	if (s->call.is_running) {
-		point->limit_ns = trace_clock_ns() + limit_ns;
-		return true;
-	}
-	/* Asleep all the time: of switches there was only ours. */
-	point->limit_ns = s->seen_ns + (limit_ns > s->asleep_ns ? limit_ns - s->asleep_ns : 0);
-	return count_switches(t, s->tid) - s->switches <= 1;
-}
-
-static bool judge(struct inject_target *t, struct inject_point *point, const struct sight *s,
-		  const char **reason)
-{
-	struct proc_syscall call = {.number = -1};
-	bool is_waiting = inject_arch_interrupted(&point->before.regs, &call);
-
-	/* An EINTR without a handler is nothing that a program should see. */
-	bool has_ended = inject_arch_repeat(&point->before.regs);
-
-	if (is_waiting) {
-		enum inject_call way = inject_call_judge(t->pid, &call, reason);
-
-		if (way == INJECT_CALL_TIMED && has_ended && !find_limit(t, point, s, &call)) {
-			*reason = "waits with a time limit, of which the rest is not known";
-			return false;
-		}
-		if (way == INJECT_CALL_NEVER)
-			return false;
-	}
+	if (is_waiting && inject_call_judge(t->pid, &point->call, reason) == INJECT_CALL_NEVER)
+		return false;
 	*reason = "is in a restartable sequence";
 	if (trace_is_in_sequence(&point->trace, inject_arch_pc(&point->before.regs)))
 		return false;
@@ -174,28 +146,43 @@ static bool judge(struct inject_target *t, struct inject_point *point, const str
 	return has_stack(t, point) && judge_stopped(t, point, is_waiting, reason);
 }
 
-void inject_point_set_limit(struct inject_point *point)
-{
-	uint64_t now = trace_clock_ns();
-
-	if (point->limit_ns)
-		inject_arch_set_limit(
-			&point->before.regs,
-			point->limit_ns > now ? (point->limit_ns - now + 999999) / 1000000 : 0);
-}
-
 void inject_point_leave(struct inject_point *point)
 {
-	inject_point_set_limit(point);
+	inject_limit_put(&point->limit, &point->trace, &point->before.regs);
 	trace_set_registers(&point->trace, &point->before.regs);
 	trace_detach(&point->trace, 0);
 }
 
+/*
+ * An EINTR without a handler is nothing that a program should see: it is made good at once, before
+ * anything can happen to us.
+ */
+static int take_call(struct inject_point *point, const struct sight *s, const char **reason)
+{
+	/* Seen running a moment ago: all of its time is left. */
+	uint64_t began_ns = s->call.is_running ? trace_clock_ns() : s->seen_ns - s->asleep_ns;
+	struct user_regs_struct *regs = &point->before.regs;
+	int error = trace_get_registers(&point->trace, regs);
+
+	*reason = "has registers that are not known here";
+	point->call.number = -1;
+	point->limit.form = INJECT_LIMIT_NONE;
+	if (!error && !inject_arch_is_known(regs))
+		error = -ENOTSUP;
+	if (error || !inject_arch_interrupted(regs, &point->call))
+		return error;
+	inject_limit_take(&point->limit, &point->trace, &point->call, began_ns);
+	if (!inject_arch_repeat(regs))
+		return 0;
+	inject_limit_put(&point->limit, &point->trace, regs);
+	return trace_set_registers(&point->trace, regs);
+}
+
 /* 0: it stands. -EAGAIN: not this one. -ETIMEDOUT: it did not stop, and is let go with our end. */
-static int stop(pid_t tid, struct inject_point *point, const char **reason)
+static int stop(const struct sight *s, struct inject_point *point, const char **reason)
 {
 	uint64_t deadline = trace_clock_ns() + STOP_NS;
-	int error = trace_seize(&point->trace, tid);
+	int error = trace_seize(&point->trace, s->tid);
 
 	*reason = error == -EPERM
 			  ? "may not be traced (run as its user or as root; another tracer?)"
@@ -205,7 +192,7 @@ static int stop(pid_t tid, struct inject_point *point, const char **reason)
 	if (error)
 		return error;
 	while (trace_wait(&point->trace, deadline) == TRACE_SIGNAL)
-		trace_resume(&point->trace, false, point->trace.signo);
+		trace_resume(&point->trace, point->trace.signo);
 	*reason = "does not come to a stop";
 	if (point->trace.stop == TRACE_RUNS)
 		return -ETIMEDOUT;
@@ -214,14 +201,21 @@ static int stop(pid_t tid, struct inject_point *point, const char **reason)
 		trace_detach(&point->trace, 0);
 	if (point->trace.stop != TRACE_PAUSE)
 		return -EAGAIN;
-	*reason = "has registers that are not known here";
-	error = trace_get(&point->trace, &point->before);
-	if (!error && !inject_arch_is_known(&point->before.regs))
-		error = -ENOTSUP;
+	error = take_call(point, s, reason);
+	if (!error)
+		error = trace_get(&point->trace, &point->before);
 	if (error)
 		trace_detach(&point->trace, 0);
 	point->tls = inject_arch_tls(&point->before.regs);
 	return error;
+}
+
+/* It has not been elsewhere since it was seen: of switches there was only ours. */
+static bool has_stayed(const struct inject_target *t, const struct inject_point *point,
+		       const struct sight *s)
+{
+	return point->limit.form != INJECT_LIMIT_MS || s->call.is_running ||
+	       count_switches(t, s->tid) - s->switches <= 1;
 }
 
 static int try_thread(struct inject_target *t, pid_t tid, struct inject_point *point,
@@ -231,12 +225,12 @@ static int try_thread(struct inject_target *t, pid_t tid, struct inject_point *p
 
 	if (!look(t, &sight, reason))
 		return -EAGAIN;
-	point->limit_ns = 0;
-	int error = stop(tid, point, reason);
+	int error = stop(&sight, point, reason);
 
 	if (error)
 		return error == -ESRCH || error == -EAGAIN ? -EAGAIN : error;
-	if (judge(t, point, &sight, reason))
+	*reason = "waits with a time limit, of which the rest is not known";
+	if (has_stayed(t, point, &sight) && judge(t, point, reason))
 		return 0;
 	inject_point_leave(point);
 	return -EAGAIN;

@@ -9,15 +9,17 @@
 #define LOCKJAM_INJECT_POINT_H
 
 #include "collector/inject/inject_calls.h"
+#include "collector/inject/inject_limit.h"
 #include "collector/inject/inject_target.h"
 #include "collector/inject/inject_trace.h"
 
 struct inject_point {
 	struct trace trace;
 	struct trace_state
-		before;    /* to be put back; a call that ended with EINTR is to be repeated */
-	uint64_t limit_ns; /* CLOCK_MONOTONIC: when the repeated call's time is over; 0 none */
-	uint64_t tls;      /* the thread's */
+		before; /* to be put back; a call that ended with EINTR is to be repeated */
+	struct proc_syscall call;  /* that it was taken out of; number -1: none */
+	struct inject_limit limit; /* of that */
+	uint64_t tls;              /* the thread's */
 };
 
 /*
@@ -28,9 +30,6 @@ int inject_point_find(struct inject_target *t, uint64_t deadline_ns, struct inje
 		      const char **reason);
 /* Lets it go on, if nothing of it has been changed yet. */
 void inject_point_leave(struct inject_point *point);
-/* Writes what is left of its time into the registers that are to be put back. */
-void inject_point_set_limit(struct inject_point *point);
-
 /* Whether these frames, innermost first, are those of a safe point. is_waiting: in a system call.
  */
 bool inject_judge(const struct inject_target *t, const struct unwind_frames *frames,

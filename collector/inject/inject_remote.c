@@ -24,12 +24,17 @@
 /* Faults are the thread's own: blocked, they would reset the program's handlers. */
 static const int unblocked[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
 
-static uint64_t call_mask(void)
+static uint64_t signal_bit(int signo)
 {
-	uint64_t mask = UINT64_MAX;
+	return UINT64_C(1) << (signo - 1);
+}
+
+static uint64_t call_mask(const struct inject_remote *r)
+{
+	uint64_t mask = UINT64_MAX & ~signal_bit(r->report);
 
 	for (size_t i = 0; i < sizeof(unblocked) / sizeof(unblocked[0]); i++)
-		mask &= ~(UINT64_C(1) << (unblocked[i] - 1));
+		mask &= ~signal_bit(unblocked[i]);
 	return mask;
 }
 
@@ -50,8 +55,32 @@ static uint64_t caught_signals(const struct inject_target *t)
 	return caught;
 }
 
+/* A signal without a handler, which is ignored then. Should there be a handler for each of them, it
+ * runs only if lockjam is killed meanwhile. */
+static int find_report(uint64_t caught)
+{
+	static const int ignored[] = {SIGURG, SIGWINCH, SIGCHLD};
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		if (!(caught & signal_bit(ignored[i])))
+			return ignored[i];
+	return ignored[0];
+}
+
 /* --- beginning ----------------------------------------------------------------------------------
  */
+
+/* Nothing, or what a lockjam that was killed has begun to write: nobody runs that. */
+static bool is_free(const char *there, const char *code, size_t size)
+{
+	size_t same = 0;
+
+	while (same < size && there[same] == code[same])
+		same++;
+	while (same < size && !there[same])
+		same++;
+	return same == size;
+}
 
 /*
  * Once it is there it stays: several lockjams may use it at a time. What another version has put
@@ -62,8 +91,7 @@ static int write_code(struct inject_remote *r)
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t end = (r->target->cave + page - 1) & ~(page - 1);
 	struct trace *t = &r->point->trace;
-	static const char zeros[1024];
-	char there[sizeof(zeros)];
+	char there[1024];
 	size_t size;
 	const void *code = inject_arch_code(&size);
 
@@ -72,7 +100,7 @@ static int write_code(struct inject_remote *r)
 			return -EFAULT;
 		if (!memcmp(there, code, size))
 			return 0;
-		if (!memcmp(there, zeros, size))
+		if (is_free(there, code, size))
 			return trace_write_code(t, r->code, code, size);
 	}
 	return -ENOSPC;
@@ -93,13 +121,16 @@ int inject_remote_begin(struct inject_remote *r, struct inject_target *t,
 
 	if (size > INJECT_STACK)
 		return -ENOSPC;
-	inject_point_set_limit(point);
 	stack = calloc(1, size);
 	if (!stack)
 		return -ENOMEM;
-	struct inject_block block = {.call_mask = call_mask(),
-				     .caught = caught_signals(t) & ~point->before.mask,
-				     .xstate = xstate};
+	uint64_t caught = caught_signals(t);
+
+	r->report = find_report(caught);
+	struct inject_block block = {.call_mask = call_mask(r),
+				     .caught = caught & ~point->before.mask,
+				     .xstate = xstate,
+				     .report = (uint32_t)r->report};
 	struct inject_top top;
 
 	inject_arch_way_back(&point->before, top_address, &block, &top);
@@ -130,8 +161,9 @@ static bool is_report(struct inject_remote *r)
 {
 	struct user_regs_struct regs;
 
-	return !trace_get_registers(&r->point->trace, &regs) &&
-	       inject_arch_is_report(&regs, r->block);
+	return r->point->trace.signo == r->report &&
+	       !trace_get_registers(&r->point->trace, &regs) &&
+	       inject_arch_is_report(&regs, r->code, r->block);
 }
 
 /* From one stop to the next, up to the report. */
@@ -141,19 +173,17 @@ static int run(struct inject_remote *r, uint64_t deadline_ns)
 	int signo = 0;
 
 	for (;;) {
-		if (trace_resume(t, true, signo))
+		if (trace_resume(t, signo))
 			return -ESRCH;
 		signo = 0;
 		switch (trace_wait(t, deadline_ns)) {
-		case TRACE_SYSCALL:
+		case TRACE_SIGNAL:
 			if (is_report(r))
 				return 0;
-			break;
-		case TRACE_SIGNAL:
 			/* All others are blocked or its own. */
-			if (t->signo != SIGSTOP)
+			if (t->signo != SIGSTOP && t->signo != r->report)
 				return -EFAULT;
-			signo = SIGSTOP;
+			signo = t->signo;
 			break;
 		case TRACE_PAUSE:
 			break;
@@ -181,7 +211,7 @@ static int enter(struct inject_remote *r, uint64_t function, const uint64_t argu
 		return error;
 	/* From here on it finds back by itself, with its own mask. Signals wait for that. */
 	r->has_run = true;
-	return trace_set_mask(t, call_mask());
+	return trace_set_mask(t, call_mask(r));
 }
 
 int inject_remote_call(struct inject_remote *r, uint64_t function, const uint64_t arguments[3],
@@ -262,11 +292,11 @@ static bool pause_thread(struct inject_remote *r)
 	if (trace_interrupt(t))
 		return false;
 	while (t->stop != TRACE_PAUSE) {
-		if (t->stop != TRACE_RUNS && trace_resume(t, false, signo))
+		if (t->stop != TRACE_RUNS && trace_resume(t, signo))
 			return false;
 		trace_wait(t, deadline_ns);
 		if (t->stop == TRACE_SIGNAL && t->signo != SIGSTOP)
-			return true;
+			return true; /* also good for that */
 		if (t->stop == TRACE_RUNS || t->stop == TRACE_GONE || t->stop == TRACE_EXEC)
 			return false;
 		signo = t->stop == TRACE_SIGNAL ? t->signo : 0;
@@ -293,7 +323,7 @@ bool inject_remote_end(struct inject_remote *r)
 	 */
 	int signo = t->stop == TRACE_SIGNAL && !trace_is_fault(t) ? t->signo : 0;
 
-	inject_point_set_limit(r->point);
+	inject_limit_put(&r->point->limit, t, &r->point->before.regs);
 	if (trace_set(t, &r->point->before))
 		return false;
 	trace_detach(t, signo);

@@ -11,6 +11,7 @@ struct inject_remote {
 	struct inject_target *target;
 	struct inject_point *point;
 	uint64_t code, block, text, sp; /* addresses in the target */
+	int report;                     /* the signal by which the thread reports */
 	bool has_run;                   /* the thread has left its place */
 };
 

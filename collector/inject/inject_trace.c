@@ -37,10 +37,8 @@ uint64_t trace_clock_ns(void)
 
 int trace_seize(struct trace *t, pid_t tid)
 {
-	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC;
-
 	*t = (struct trace){.tid = tid, .stop = TRACE_RUNS};
-	return ptrace(PTRACE_SEIZE, tid, NULL, (void *)options) < 0 ? -errno : 0;
+	return ptrace(PTRACE_SEIZE, tid, NULL, (void *)(long)PTRACE_O_TRACEEXEC) < 0 ? -errno : 0;
 }
 
 int trace_interrupt(struct trace *t)
@@ -59,8 +57,6 @@ static enum trace_stop classify(struct trace *t, const siginfo_t *info)
 		return TRACE_EXEC;
 	if (event)
 		return TRACE_PAUSE;
-	if (signo == (SIGTRAP | 0x80))
-		return TRACE_SYSCALL;
 	t->signo = signo;
 	return TRACE_SIGNAL;
 }
@@ -85,13 +81,10 @@ enum trace_stop trace_wait(struct trace *t, uint64_t deadline_ns)
 	}
 }
 
-int trace_resume(struct trace *t, bool to_syscall, int signo)
+int trace_resume(struct trace *t, int signo)
 {
 	t->stop = TRACE_RUNS;
-	return ptrace(to_syscall ? PTRACE_SYSCALL : PTRACE_CONT, t->tid, NULL,
-		      (void *)(long)signo) < 0
-		       ? -errno
-		       : 0;
+	return ptrace(PTRACE_CONT, t->tid, NULL, (void *)(long)signo) < 0 ? -errno : 0;
 }
 
 void trace_detach(struct trace *t, int signo)

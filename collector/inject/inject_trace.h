@@ -25,11 +25,10 @@ struct trace_state {
 };
 
 enum trace_stop {
-	TRACE_RUNS,    /* the time is over, and it has not stopped */
-	TRACE_PAUSE,   /* as it was told to, or by a stop of its process (SIGSTOP) */
-	TRACE_SYSCALL, /* at the entry or the end of a system call */
-	TRACE_SIGNAL,  /* a signal is about to be delivered */
-	TRACE_EXEC,    /* the process has become another program */
+	TRACE_RUNS,   /* the time is over, and it has not stopped */
+	TRACE_PAUSE,  /* as it was told to, or by a stop of its process (SIGSTOP) */
+	TRACE_SIGNAL, /* a signal is about to be delivered */
+	TRACE_EXEC,   /* the process has become another program */
 	TRACE_GONE,
 };
 
@@ -47,8 +46,8 @@ int trace_seize(struct trace *t, pid_t tid);
 int trace_interrupt(struct trace *t);
 /* Waits for the next stop, at most until deadline_ns. */
 enum trace_stop trace_wait(struct trace *t, uint64_t deadline_ns);
-/* Lets it run, up to the next system call if `to_syscall`, with a signal (0: none). */
-int trace_resume(struct trace *t, bool to_syscall, int signo);
+/* Lets it run, with a signal (0: none). */
+int trace_resume(struct trace *t, int signo);
 /* Ends tracing; of a thread that is not in a stop the kernel ends it with ours. */
 void trace_detach(struct trace *t, int signo);
 

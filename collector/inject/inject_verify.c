@@ -27,7 +27,7 @@ static uint32_t count_held(struct inject_target *t, uint64_t start, const struct
 
 		if (table->record_size >= sizeof(lock) &&
 		    proc_read_memory(t->proc, t->pid, at, &lock, sizeof(lock)) == sizeof(lock))
-			held += lock.state == SEG_LOCK_HELD;
+			held += lock.state == SEG_LOCK_HELD && (lock.flags & SEG_LOCK_BEFORE);
 	}
 	return held;
 }

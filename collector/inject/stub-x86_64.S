@@ -3,8 +3,8 @@
  * it was taken from. Copied into the target, so it refers to nothing but its block (%rbx); the
  * stack pointer is aligned and below the block.
  *
- * Normally the way back is the tracer's: it stops the thread at the report and puts its registers
- * back, so that the kernel repeats the interrupted system call. Where nobody stops it (lockjam was
+ * The report is a signal to itself, one that is ignored: only a tracer notices. Normally the way back is
+ * the tracer's: it puts the thread's registers back then, so that the kernel repeats the interrupted system call. Where nobody stops it (lockjam was
  * killed) the thread does the same by itself. Not by rt_sigreturn: that makes the kernel forget how
  * much time was left to a sleep.
  */
@@ -20,8 +20,8 @@
 
 	.section .rodata
 	.balign 16
-	.globl inject_stub, inject_stub_end
-	.hidden inject_stub, inject_stub_end
+	.globl inject_stub, inject_stub_report, inject_stub_end
+	.hidden inject_stub, inject_stub_report, inject_stub_end
 inject_stub:
 	mov	$__NR_rt_sigprocmask, %eax
 	mov	$SIG_SETMASK, %edi
@@ -40,10 +40,16 @@ inject_stub:
 	call	*INJECT_FUNCTION(%rbx)
 	mov	%rax, INJECT_RESULT(%rbx)
 
-	mov	$__NR_gettid, %eax
-	mov	%rbx, %rdi
-	movabs	$INJECT_REPORT, %rsi
+	mov	$__NR_getpid, %eax
 	syscall
+	mov	%eax, %edi
+	mov	$__NR_gettid, %eax
+	syscall
+	mov	%eax, %esi
+	mov	INJECT_REPORT(%rbx), %edx
+	mov	$__NR_tgkill, %eax
+	syscall
+inject_stub_report:
 
 	/* Nobody has stopped us. */
 	mov	INJECT_XSTATE(%rbx), %rcx
