@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/latch.h"
 #include "cli/message.h"
 #include "cli/read.h"
 #include "cli/render.h"
@@ -125,6 +126,10 @@ static int run(const struct options *o)
 
 	if (o->operand_count == 0)
 		return options_wrong(o->command, NULL, "no PID or command name was given");
+	if (o->is_detaching)
+		return latch_detach(o);
+	if (o->is_injecting)
+		return latch_attach(o);
 	targets = reading_targets(o);
 	if (!targets) {
 		message(NULL, strerror(ENOMEM), NULL);
@@ -155,9 +160,10 @@ static int run(const struct options *o)
 
 const struct command command_attach = {
 	.name = "attach",
-	.args = "[-o DIR] TARGET...",
-	.summary = "Record processes that run already, by sampling from outside",
-	.options = (const enum option_id[]){OPTION_DIR, OPTION_INTERVAL, OPTION_DURATION,
+	.args = "[-o DIR] [--inject] TARGET...",
+	.summary = "Record processes that run already, from outside or inside",
+	.options = (const enum option_id[]){OPTION_DIR, OPTION_INJECT, OPTION_DETACH,
+					    OPTION_TIMEOUT, OPTION_INTERVAL, OPTION_DURATION,
 					    OPTION_FORMAT, OPTION_ALL, OPTION_SYSROOT, OPTION_END},
 	.run = run,
 };

@@ -18,6 +18,8 @@ cli_libcli_a_SOURCES = \
 	cli/json.h \
 	cli/json_locks.c \
 	cli/json_signals.c \
+	cli/latch.c \
+	cli/latch.h \
 	cli/message.c \
 	cli/message.h \
 	cli/options.c \

@@ -123,6 +123,25 @@ static const char *apply_suppress(struct options *o, const char *value)
 	return *value ? NULL : "the name is empty";
 }
 
+static const char *apply_timeout(struct options *o, const char *value)
+{
+	return parse_duration(value, &o->timeout_ns);
+}
+
+static const char *apply_inject(struct options *o, const char *value)
+{
+	(void)value;
+	o->is_injecting = true;
+	return NULL;
+}
+
+static const char *apply_detach(struct options *o, const char *value)
+{
+	(void)value;
+	o->is_detaching = true;
+	return NULL;
+}
+
 static const char *apply_exe(struct options *o, const char *value)
 {
 	o->exe = value;
@@ -157,6 +176,10 @@ static const struct option_spec specs[] = {
 	{OPTION_ALL, "all", NULL, "leave nothing out, however long it gets", apply_all},
 	{OPTION_ERROR_EXITCODE, "error-exitcode", "N",
 	 "exit with N if there are findings (errors or warnings)", apply_error_exitcode},
+	{OPTION_INJECT, "inject", NULL, "load the shim into the processes", apply_inject},
+	{OPTION_DETACH, "detach", NULL, "end what --inject began", apply_detach},
+	{OPTION_TIMEOUT, "timeout", "TIME", "wait so long for a safe moment (default 5s)",
+	 apply_timeout},
 	{OPTION_DURATION, "duration", "TIME", "end after so long (30s, 5m)", apply_duration},
 	{OPTION_INTERVAL, "interval", "TIME", "look so often (default 100ms)", apply_interval},
 	{OPTION_EXE, "exe", "FILE", "the program that the core is of", apply_exe},

@@ -19,11 +19,13 @@ enum option_id {
 	OPTION_HELP = 'h',
 	OPTION_VERSION = 'V',
 	/* Without a short form: */
-	OPTION_DURATION = 256,
+	OPTION_DETACH = 256,
+	OPTION_DURATION,
 	OPTION_FORMAT, /* of the reading commands: text, json */
 	OPTION_ENV_FORMAT,   /* of `env`: shell, systemd */
 	OPTION_ERROR_EXITCODE,
 	OPTION_EXE,
+	OPTION_INJECT,
 	OPTION_INTERVAL,
 	OPTION_MAX_FRAMES,
 	OPTION_NO_STOP,
@@ -31,6 +33,7 @@ enum option_id {
 	OPTION_PROTECT,
 	OPTION_SUPPRESS,
 	OPTION_SYSROOT,
+	OPTION_TIMEOUT,
 };
 
 /* What was given. Strings are those of argv. */
@@ -47,9 +50,10 @@ struct options {
 	bool is_offline;
 	bool is_protected;
 	bool no_stop;
+	bool is_injecting, is_detaching;
 	uint32_t max_frames; /* 0: not given */
 	int error_exitcode; /* -1: not given */
-	uint64_t interval_ns, duration_ns; /* 0: not given */
+	uint64_t interval_ns, duration_ns, timeout_ns; /* 0: not given */
 	char **operands;    /* NULL ends */
 	int operand_count;
 };

@@ -177,8 +177,19 @@ EXTRA_DIST += \
 	tests/arguments/values.c
 
 # --- loading into a running process ---------------------------------------------------------------
-check_PROGRAMS += tests/inject/blocked tests/inject/injector
-check_LTLIBRARIES += tests/inject/liblockjam.la
+check_PROGRAMS += tests/inject/blocked tests/inject/busy tests/inject/injector
+check_LTLIBRARIES += tests/inject/libkiller.la tests/inject/liblockjam.la
+tests_inject_busy_CFLAGS = $(AM_CFLAGS) -O2
+tests_inject_busy_LDADD = -lpthread
+if HAVE_STATIC_PIE
+check_PROGRAMS += tests/inject/blocked-static
+tests_inject_blocked_static_SOURCES = tests/inject/blocked.c
+tests_inject_blocked_static_CFLAGS = $(AM_CFLAGS) -fPIE
+tests_inject_blocked_static_LDFLAGS = -static-pie
+tests_inject_blocked_static_LINK = $(CC) $(CFLAGS) $(tests_inject_blocked_static_LDFLAGS) -o $@
+endif
+tests_inject_libkiller_la_SOURCES = tests/inject/killer.c
+tests_inject_libkiller_la_LDFLAGS = -module -shared -avoid-version -rpath $(abs_builddir)
 tests_inject_liblockjam_la_SOURCES = tests/inject/standin.c
 tests_inject_liblockjam_la_LDFLAGS = -module -shared -avoid-version -rpath $(abs_builddir) -Wl,-z,nodelete
 tests_inject_injector_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
@@ -303,6 +314,13 @@ SERVER_TESTS = \
 	tests/servers/programs.py \
 	tests/servers/sqlite.py
 EXTRA_DIST += $(SERVER_TESTS)
+
+# Thousands of rounds of attaching and detaching: ten minutes.
+CHECK_ATTACH_ROUNDS = 2000
+check-attach:
+	LOCKJAM_TEST_ROUNDS=$(CHECK_ATTACH_ROUNDS) LOCKJAM_TEST_STEP=1 \
+		$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/e2e/inject.py
+.PHONY: check-attach
 
 check-servers:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SERVER_TESTS)'
