@@ -142,6 +142,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/segment_why.c \
 	collector/source/select.c \
 	collector/source/select.h \
+	collector/source/select_open.c \
 	collector/source/select_path.c \
 	collector/source/select_reduce.c \
 	collector/source/signals.c \

@@ -236,6 +236,8 @@ int select_targets(struct gather *g, struct collect_error *error)
 	if (!is_kept)
 		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
 	r = mark_targets(g, is_kept, error);
+	if (!r && !gather_is_saved(g) && !o->is_lenient)
+		select_open(g, is_kept);
 	if (!r && select_reduce(g, is_kept))
 		r = collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
 	free(is_kept);

@@ -91,12 +91,17 @@ SQLITE_NAMES = ["clock_nanosleep", "usleep", "sqlite3InvokeBusyHandler", "sqlite
 def _(case):
     program = shutil.copy(hang.need("sqlite3"), case.path("sqlite of mine"))
     holder, poller, path = sqlite(case, program)
-    for target in ([], [path], [str(holder.pid)]):
+    for target in ([], [path], [str(holder.pid)], [str(poller.pid)]):
         lock = hang.lock_of(hang.view(case, "graph", *target), path)
         assert [h["pid"] for h in lock["holders"]] == [holder.pid], (target, lock)
         assert (lock["holders"][0]["start"], lock["holders"][0]["end"]) == (
             PENDING_BYTE, PENDING_BYTE + LOCK_BYTES - 1), lock
         assert not lock["waiters"], lock  # nobody can tell, and nobody claims it
+    # What is seen instead: a file that it has open is locked, and where it is.
+    report = hang.view(case, "report", str(poller.pid))
+    assert f"(pid {poller.pid}) holds no lock and waits for none, but has {path} open" in str(
+        report["notes"]), report["notes"]
+    assert views.is_subsequence(SQLITE_NAMES, hang.names_of(report, poller.pid)), report
     core = hang.gcore(case, poller.pid)
     told_again(case, poller.pid, core, SQLITE_NAMES)
     core = hang.moved(case, core)
@@ -110,6 +115,8 @@ def _(case):
     other = case.lockjam("report", "--exe", "/bin/sh", core)
     assert "/bin/sh" in other.stdout + other.stderr, other
     assert holder.finish() == 0
+    quiet = hang.view(case, "graph", str(os.getpid()))
+    assert "but has" not in str(quiet["notes"]), quiet["notes"]
     assert poller.finish() == 0
     rows = case.run(["sqlite3", path, "SELECT x FROM t;"])
     assert rows.stdout == "1\n", rows
