@@ -30,15 +30,21 @@ static bool is_tail_call(Dwarf_Die *site)
 	       dwarf_formflag(&attr, &is_set) == 0 && is_set;
 }
 
-static bool returns_to(Dwarf_Die *site, Dwarf_Addr pc)
+/* The address behind a call. */
+static bool return_pc(Dwarf_Die *site, Dwarf_Addr *address)
 {
 	Dwarf_Attribute attr;
-	Dwarf_Addr address;
 
 	if (dwarf_attr(site, DW_AT_call_return_pc, &attr))
-		return dwarf_formaddr(&attr, &address) == 0 && address == pc;
-	return dwarf_tag(site) == DW_TAG_GNU_call_site && dwarf_lowpc(site, &address) == 0 &&
-	       address == pc;
+		return dwarf_formaddr(&attr, address) == 0;
+	return dwarf_tag(site) == DW_TAG_GNU_call_site && dwarf_lowpc(site, address) == 0;
+}
+
+static bool returns_to(Dwarf_Die *site, Dwarf_Addr pc)
+{
+	Dwarf_Addr address;
+
+	return return_pc(site, &address) && address == pc;
 }
 
 static bool has_code(Dwarf_Die *die)
@@ -291,5 +297,19 @@ int argument_site_find(struct argument_view *v, struct argument_frame *frame,
 	if (find_jump(v, &outer, frame, caller, site))
 		return -ENODATA;
 	caller->depth = v->depth + 1;
+	return 0;
+}
+
+int argument_site_find_jump(struct argument_view *v, uint64_t *behind)
+{
+	struct argument_view jumper;
+	struct argument_frame frame;
+	Dwarf_Addr address;
+	Dwarf_Die site;
+
+	if (argument_site_find(v, &frame, &jumper, &site) || !is_tail_call(&site) ||
+	    !return_pc(&site, &address))
+		return -ENODATA;
+	*behind = address + jumper.bias;
 	return 0;
 }

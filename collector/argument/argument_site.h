@@ -13,4 +13,8 @@
 int argument_site_find(struct argument_view *v, struct argument_frame *frame,
 		       struct argument_view *caller, Dwarf_Die *site);
 
+/* The same, if that call was a jump: *behind is the process's address behind it, in a function that
+ * the stack shows no more. */
+int argument_site_find_jump(struct argument_view *v, uint64_t *behind);
+
 #endif

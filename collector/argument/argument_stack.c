@@ -2,8 +2,11 @@
 #include "collector/argument/argument_stack.h"
 
 #include <dwarf.h>
+#include <stdlib.h>
 
 #include "collector/argument/argument.h"
+#include "collector/argument/argument_entry.h"
+#include "collector/argument/argument_site.h"
 
 #define TEXT_MAX 4096 /* bytes of all arguments of one frame */
 
@@ -73,7 +76,9 @@ static struct argument_frame frame_of(const struct argument_stack *s, uint32_t i
 				       .is_exact = raw->is_exact,
 				       .registers = raw->regs,
 				       .known = raw->known,
-				       .lost = raw->is_exact ? 0 : ~ARCH_KEPT_BY_CALLS,
+				       .lost = raw->is_exact    ? 0
+					       : raw->is_jumped ? UINT64_MAX
+								: ~ARCH_KEPT_BY_CALLS,
 				       .index = index};
 }
 
@@ -83,6 +88,8 @@ static bool find_caller(void *context, const struct argument_frame *frame,
 	const struct argument_stack *s = context;
 	uint32_t next = frame->index + 1;
 
+	while (next < s->frames->count && s->frames->items[next].is_jumped)
+		next++;
 	if (next >= s->frames->count || s->frames->items[next].is_exact ||
 	    s->frames->items[next].is_signal)
 		return false;
@@ -97,6 +104,8 @@ static const struct unwind_frame *find_signal(const struct argument_stack *s, ui
 		const struct unwind_frame *raw = &s->frames->items[i];
 		const struct module *module;
 
+		if (raw->is_jumped)
+			return NULL;
 		if (raw->is_signal)
 			return i > frame + 1 && raw->known >> ARCH_SP & 1 ? raw : NULL;
 		module = modules_find(s->modules, raw->pc);
@@ -150,10 +159,9 @@ static bool find_passed(void *context, const struct argument_frame *frame, uint6
 	return true;
 }
 
-const char *argument_stack_text(const struct argument_stack *s, uint32_t frame,
-				const struct symbol *symbol, uint32_t part)
+static struct argument_source source_of(const struct argument_stack *s)
 {
-	const struct argument_source source = {
+	return (struct argument_source){
 		.context = (void *)s,
 		.read_memory = read_memory,
 		.find_place = find_place,
@@ -162,6 +170,55 @@ const char *argument_stack_text(const struct argument_stack *s, uint32_t frame,
 		.find_symbol = find_symbol,
 		.is_partial = s->is_partial,
 	};
+}
+
+static bool find_jump(const struct argument_stack *s, uint32_t frame, uint64_t *behind)
+{
+	const struct argument_source source = source_of(s);
+	const struct argument_frame of = frame_of(s, frame);
+	unsigned steps = ARGUMENT_STEPS;
+	struct argument_view view;
+
+	if (s->frames->items[frame].is_signal ||
+	    argument_view_init(&view, &source, &of, NULL, &steps))
+		return false;
+	view.entry_value = argument_entry_value;
+	return !argument_site_find_jump(&view, behind);
+}
+
+/* Recursions are deep: what was found between two addresses holds for the next two, too. */
+static bool is_seen_before(const struct unwind_frames *f, uint32_t frame)
+{
+	return frame && f->items[frame].pc == f->items[frame - 1].pc &&
+	       f->items[frame + 1].pc == f->items[frame].pc;
+}
+
+void argument_stack_add_jumped(const struct argument_stack *s, struct unwind_frames *frames)
+{
+	struct unwind_frame *items = calloc(2 * (size_t)frames->count + 1, sizeof(*items));
+	uint32_t count = 0;
+	bool is_found = false;
+	uint64_t behind = 0;
+
+	for (uint32_t i = 0; items && i < frames->count; i++) {
+		items[count++] = frames->items[i];
+		if (i + 1 == frames->count || !is_seen_before(frames, i))
+			is_found = i + 1 < frames->count && find_jump(s, i, &behind);
+		if (is_found)
+			items[count++] = (struct unwind_frame){.pc = behind, .is_jumped = true};
+	}
+	if (!items)
+		return;
+	free(frames->items);
+	frames->items = items;
+	frames->count = count;
+	frames->room = count;
+}
+
+const char *argument_stack_text(const struct argument_stack *s, uint32_t frame,
+				const struct symbol *symbol, uint32_t part)
+{
+	const struct argument_source source = source_of(s);
 	const struct argument_frame of = frame_of(s, frame);
 	const struct symbol_part *last = &symbol->parts[symbol->count - 1];
 	Dwarf_Die instance, function;

@@ -24,4 +24,10 @@ struct argument_stack {
 const char *argument_stack_text(const struct argument_stack *s, uint32_t frame,
 				const struct symbol *symbol, uint32_t part);
 
+/*
+ * Adds the frames of functions whose last call became a jump, where debug information leaves no
+ * doubt that the program went that way (gdb shows them, too). `frames` are those of s.
+ */
+void argument_stack_add_jumped(const struct argument_stack *s, struct unwind_frames *frames);
+
 #endif

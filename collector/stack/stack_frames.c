@@ -197,6 +197,7 @@ int stack_unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_
 
 	uint64_t blocked = start->blocked;
 
+	argument_stack_add_jumped(&arguments, &frames);
 	for (uint32_t i = 0; i < frames.count; i++) {
 		uint32_t had = s->m->stacks.items[stack].frame_count;
 

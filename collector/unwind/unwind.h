@@ -13,6 +13,8 @@ struct unwind_frame {
 	bool is_exact;  /* pc stands on the frame's instruction: first or interrupted frame; else it
 			 * is a return address */
 	bool is_signal; /* the frame that the kernel built to call a handler */
+	bool is_jumped; /* not on the stack any more: its last call became a jump to the frame
+			 * before, and pc stands behind that; no registers (argument_stack.h) */
 	uint64_t regs[ARCH_REGS];
 	uint64_t known; /* bit n: regs[n] has a value */
 };

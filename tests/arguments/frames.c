@@ -142,6 +142,7 @@ int main(int argc, char **argv)
 		.frames = &frames,
 	};
 
+	argument_stack_add_jumped(&s, &frames);
 	for (uint32_t i = 0; i < frames.count; i++)
 		print_frame(&s, i);
 	if (frames.stopped)

@@ -72,10 +72,14 @@ def look(case, program, scenes, *mode):
     return list(zip(theirs, ours))
 
 
-TAIL = "its last call became a jump: gdb infers a frame that is gone"
-JUMPED = ("tail_middle", "__GI_qsort", "__vfprintf_internal", "__GI__IO_flush_all",
-          "__GI__IO_fflush", "__scandir64", "__old_nftw", "__pthread_kill_internal",
-          "___pthread_once")
+KNOWN = {
+    "__GI__IO_flush_all, here None": "two jumps after each other: only one is looked for",
+    "__GI__IO_fflush, here None": "two jumps after each other: only one is looked for",
+    "__old_nftw, here __new_nftw": "gdb takes the symbol's first version, the program is linked to the other",
+}
+# Functions that passed their arguments on by a jump: gdb takes what registers hold further in for
+# what they held then; here only what the way leaves no doubt about.
+PASSED_ON = ("buffered_vfprintf: ", "__vfprintf_internal: ")
 STATEMENT = "gdb goes back to where a statement began; the row of the call itself is ours (addr2line's)"
 PLACES_MIN = 0.9  # of gdb's places, with optimisation; without it all of them
 GUESS = "gdb shows what is in a register that calls do not keep: here it is lost"
@@ -85,10 +89,9 @@ def reason(line, is_optimised, may_guess):
     """Why we differ from gdb in this line, and are right; None: no reason is known."""
     if is_optimised and re.search(r": at \S+:\d+, here \S+:\d+$", line):
         return STATEMENT
-    function = re.split("[,:]", line)[0]
-    if function in JUMPED and (", here " in line and ": " not in line):
-        return TAIL
-    if function == "buffered_vfprintf":
+    if line in KNOWN:
+        return KNOWN[line]
+    if line.startswith(PASSED_ON):
         return "passed on by a jump: here it is known only if it is certain by which way"
     if may_guess and (line.endswith("here <optimized out>") or ", here @entry=" in line):
         return GUESS
