@@ -85,8 +85,11 @@ static struct json_object *new_party(struct view *v, uint32_t lock)
 	json_add_text(o, "evidence", evidence[l.evidence]);
 	json_add_time(o, "since_ns", m, l.since_ns);
 	json_add_bool(o, "since_at_least", l.is_sampled);
+	json_add_time(o, "seen_until_ns", m, l.seen_until_ns);
+	uint64_t until_ns = l.seen_until_ns ? l.seen_until_ns : m->now_ns;
+
 	if (l.since_ns)
-		json_add_number(o, "for_ns", m->now_ns > l.since_ns ? m->now_ns - l.since_ns : 0);
+		json_add_number(o, "for_ns", until_ns > l.since_ns ? until_ns - l.since_ns : 0);
 	else
 		json_add(o, "for_ns", NULL);
 	if (l.state == LOCK_POLLING)

@@ -46,7 +46,13 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 	begin_detail(v, indent);
 	fprintf(v->out, "%s, %s", l->is_delegation ? "delegation" : kind_name(l->kind),
 		text_range(buffer, l->start, l->end));
-	if (l->since_ns) {
+	if (l->since_ns && l->seen_until_ns) {
+		/* Nobody looked since then: it may have been given back and taken again. */
+		fprintf(v->out, ", seen from %s",
+			text_clock(buffer, text_real_ns(v->model, l->since_ns)));
+		fprintf(v->out, " to %s, and now",
+			text_clock(buffer, text_real_ns(v->model, l->seen_until_ns)));
+	} else if (l->since_ns) {
 		uint64_t now = v->model->now_ns;
 
 		fprintf(v->out, ", for %s%s",

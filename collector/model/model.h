@@ -123,6 +123,7 @@ struct model_lock {
 	uint32_t blocker;    /* waiter: the lock (a hold, or another waiter) it is queued behind */
 	bool is_carried, is_inherited;
 	bool is_sampled;     /* since_ns is when it was seen first, by looking now and then */
+	uint64_t seen_until_ns; /* is_sampled, nobody has looked since then, and it was seen now; 0 else */
 	bool is_deduced;     /* is_sampled, and whose it is was EVIDENCE_INFERRED then */
 	bool is_glimpse;     /* is_sampled, and seen at one look only */
 	bool is_delegation;  /* LOCK_LEASE: of a file server */

@@ -159,6 +159,12 @@ static void fill_lock(struct importer *im, struct model_lock *l, const struct se
 	l->is_carried = r->flags & SEG_LOCK_CARRIED;
 	l->is_inherited = r->flags & SEG_LOCK_INHERITED;
 	l->is_sampled = segment_is_sampled(im->s);
+	if (l->is_sampled && im->state == PROCESS_LIVE && segment_sampling_is_over(im->s)) {
+		uint64_t last_ns = segment_header(im->s)->sample_last_ns;
+
+		/* The look that saw it first may not have been followed by a beat. */
+		l->seen_until_ns = last_ns > l->since_ns ? last_ns : l->since_ns;
+	}
 	l->is_deduced = l->is_sampled && r->flags & SEG_LOCK_INFERRED;
 	l->is_glimpse = l->is_sampled && l->since_ns >= segment_header(im->s)->sample_last_ns;
 	l->is_before = r->flags & SEG_LOCK_BEFORE;

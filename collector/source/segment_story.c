@@ -43,9 +43,9 @@ static const char *interval_text(struct model *m, uint64_t ns)
 			       : model_stringf(m, "%" PRIu64 "s", ns / 1000000000);
 }
 
-/* Its recorder looks no more, though its process lives. */
-static bool is_over(const struct seg_header *h)
+bool segment_sampling_is_over(const struct segment *s)
 {
+	const struct seg_header *h = segment_header(s);
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -54,9 +54,10 @@ static bool is_over(const struct seg_header *h)
 }
 
 /* One recorder wrote all of a session: what it says of itself is said once. */
-static void note_sampling(struct model *m, const struct seg_header *h,
+static void note_sampling(struct model *m, const struct segment *segment,
 			  const struct model_process *p)
 {
+	const struct seg_header *h = segment_header(segment);
 	struct model_sampling *s = &m->sampling;
 
 	if (h->sample_interval_ns != s->interval_ns)
@@ -76,7 +77,8 @@ static void note_sampling(struct model *m, const struct seg_header *h,
 		s->unowned = h->sample_unowned;
 	if (h->sample_refused > s->refused)
 		s->refused = h->sample_refused;
-	s->has_survivor |= !h->ended_ns && (p->state != PROCESS_LIVE || is_over(h));
+	s->has_survivor |= !h->ended_ns &&
+			   (p->state != PROCESS_LIVE || segment_sampling_is_over(segment));
 	if (h->sample_unseen)
 		model_note(m, "%s (pid %d): its threads could not be read at %u looks", p->name,
 			   h->pid, h->sample_unseen);
@@ -156,7 +158,7 @@ void segment_notes_add(struct gather *g, const struct segment *s, uint32_t proce
 		model_note(m, "%s (pid %d): %u calls in handlers were counted only: no room", name,
 			   h->pid, h->lost_findings);
 	if (segment_is_sampled(s))
-		note_sampling(m, h, &m->processes.items[process]);
+		note_sampling(m, s, &m->processes.items[process]);
 	if (segment_torn(s))
 		model_note(m, "%s (pid %d): %" PRIu64 " half-written records were left out", name,
 			   h->pid, segment_torn(s));

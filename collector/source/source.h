@@ -138,6 +138,8 @@ uint32_t segment_model_add(struct gather *g, struct segment *s,
 void segment_events_add(struct gather *g, const struct segment *s, uint32_t process);
 /* One note for each thing that the recorder lost, or could not do. */
 void segment_notes_add(struct gather *g, const struct segment *s, uint32_t process);
+/* Its recorder looks no more, though the process may live. */
+bool segment_sampling_is_over(const struct segment *s);
 /* When all are added: what is to be said of those that were recorded by sampling. */
 void segment_sampling_notes_add(struct gather *g);
 

@@ -147,6 +147,11 @@ def _(case):
     recorder = Recorder(case, victim.pid)
     await_recorded(case, waiters)
     recorder.finish(signal.SIGKILL, -signal.SIGKILL)
+    # They still wait, but nobody saw whether all the time.
+    wait_until(lambda: case.text("graph").count("and now") == 3, "the record to be of the past")
+    live = views.parties(case.json("graph"), "waiters")
+    assert all(w["seen_until_ns"] and w["evidence"] == "observed" and
+               w["for_ns"] == w["seen_until_ns"] - w["since_ns"] for w in live), live
     victim.kill_all()
     view = case.json("report", status=(0,))
     assert views.waiters(view) == [(pid, "flock", "write") for pid in waiters], view["locks"]
