@@ -46,6 +46,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/segment_fixture.h \
 	tests/unit/segment_read.c \
 	tests/unit/stack.c \
+	tests/unit/symbol.c \
 	tests/unit/session.c \
 	tests/unit/suites.def \
 	tests/unit/unit.c \

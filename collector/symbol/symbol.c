@@ -24,8 +24,7 @@ struct symbol_cache {
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-/* C++ and Rust; without parameters, because those are shown with their values. */
-static const char *demangle(struct model *m, const char *name)
+const char *symbol_plain_name(struct model *m, const char *name)
 {
 #ifdef HAVE_DEMANGLE
 	char *plain = cplus_demangle(name, DMGL_AUTO);
@@ -59,13 +58,13 @@ static const char *die_name(struct model *m, Dwarf_Die *die)
 	    dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
 		name = dwarf_formstring(&attribute);
 	if (is_mangled(name))
-		return demangle(m, name);
+		return symbol_plain_name(m, name);
 	/* Functions that no other file sees have no mangled name, in C++ neither. */
 	if (dwarf_attr_integrate(die, DW_AT_name, &attribute))
 		name = dwarf_formstring(&attribute);
 	scope_prefix(die, scope, sizeof(scope));
 	return name && *scope ? model_stringf(m, "%s%s", scope, name)
-	       : name         ? demangle(m, name)
+	       : name         ? symbol_plain_name(m, name)
 			      : NULL;
 }
 
@@ -83,7 +82,7 @@ static const char *table_name(struct model *m, struct image *image, uint64_t add
 	struct symtab *table = get_table(image);
 	const char *name = table ? symtab_find(table, address) : NULL;
 
-	return name ? demangle(m, name) : NULL;
+	return name ? symbol_plain_name(m, name) : NULL;
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */

@@ -76,7 +76,35 @@ static void names(void)
 	CU_ASSERT_FALSE(syscall_has_descriptor(SYS_futex));
 }
 
+/* Restorers without unwind information are known by their code, and the kernel's frame by its form. */
+static void restorers(void)
+{
+	uint64_t saved[ARCH_SAVED_WORDS], regs[ARCH_REGS] = {0}, sum = 0;
+#if defined(__x86_64__)
+	static const uint8_t musl[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+	static const uint8_t another[] = {0x48, 0xc7, 0xc0, 0x27, 0, 0, 0, 0x0f, 0x05};
+	const unsigned sp = 15, pc = 16; /* where struct sigcontext has them */
+#else
+	static const uint8_t musl[] = {0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4};
+	static const uint8_t another[] = {0x68, 0x12, 0x80, 0xd2, 0x01, 0, 0, 0xd4};
+	const unsigned sp = 31, pc = 32;
+#endif
+
+	CU_ASSERT_TRUE(arch_is_sigreturn(musl, sizeof(musl)));
+	CU_ASSERT_FALSE(arch_is_sigreturn(musl, sizeof(musl) - 1));
+	CU_ASSERT_FALSE(arch_is_sigreturn(another, sizeof(another)));
+	for (unsigned i = 0; i < ARCH_SAVED_WORDS; i++)
+		saved[i] = UINT64_C(1) << i;
+	arch_saved_registers(saved, regs);
+	CU_ASSERT_EQUAL(regs[ARCH_SP], UINT64_C(1) << sp);
+	CU_ASSERT_EQUAL(regs[ARCH_PC], UINT64_C(1) << pc);
+	for (unsigned i = 0; i < ARCH_REGS; i++)
+		sum |= regs[i];
+	CU_ASSERT_EQUAL(sum, (UINT64_C(1) << ARCH_SAVED_WORDS) - 1); /* each one, once */
+}
+
 static const struct unit_test tests[] = {
+	{"a call of sigreturn, and what it puts back", restorers},
 	{"registers are taken only as a whole set of this processor", only_whole_sets},
 	{"a call that a stop interrupted is told from one that ended", interrupted},
 	{"system calls have names", names},
