@@ -13,6 +13,7 @@
 #include "preload/latch_slot.h"
 #include "preload/latch_thunk.h"
 #include "preload/latch_wrapper.h"
+#include "preload/lookup.h"
 #include "preload/process.h"
 #include "preload/real.h"
 #include "preload/shim.h"
@@ -55,6 +56,8 @@ static int64_t begin(struct session *s)
 	int32_t busy = atomic_load(&latch.busy), pid = sys_getpid();
 	uint64_t all = ~UINT64_C(0);
 
+	if (!lookup_is_late())
+		return -EALREADY; /* since its start */
 	if (!latch.is_able)
 		return -ENOTSUP;
 	/* What a process was doing that forked us is not our business. */
@@ -180,9 +183,12 @@ static int64_t stop(void)
 	atomic_fetch_or(&shim_aside, SHIM_ASIDE_DETACHED);
 	latch_environment_end();
 	await_quiet();
+	/* Before the calls: whoever asks for a disposition must not be shown our trampoline. */
+	latch_signal_give_back();
 	for (int i = 0; i < PASSES; i++) {
 		more = latch_slot_restore();
 		if (more < 0 && !sum) {
+			latch_signal_take_over();
 			latch_environment_begin(segment_file_directory());
 			atomic_fetch_and(&shim_aside, ~(uint32_t)SHIM_ASIDE_DETACHED);
 			return more;
@@ -191,7 +197,6 @@ static int64_t stop(void)
 			break;
 		sum += more;
 	}
-	latch_signal_give_back();
 	process_detached((uint64_t)sum);
 	atomic_store(&latch.is_attached, false);
 	return sum;

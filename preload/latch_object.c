@@ -56,6 +56,12 @@ static void read_entry(struct latch_object *o, const ElfW(Dyn) *d)
 	case DT_JMPREL:
 		o->calls = address(o->map, d->d_un.d_ptr);
 		break;
+	case DT_VERSYM:
+		o->versions = address(o->map, d->d_un.d_ptr);
+		break;
+	case DT_VERNEED:
+		o->needed = address(o->map, d->d_un.d_ptr);
+		break;
 	case DT_PLTRELSZ:
 		o->call_count = d->d_un.d_val / sizeof(ElfW(Rela));
 		break;
@@ -100,6 +106,7 @@ static void read_relocations(const struct latch_object *o, const ElfW(Rela) *fir
 			.name = o->strings + symbol->st_name,
 			.is_call = ELF64_R_TYPE(r->r_info) == ARCH_RELOCATION_CALL,
 			.is_external = symbol->st_shndx == SHN_UNDEF,
+			.symbol = (uint32_t)ELF64_R_SYM(r->r_info),
 		};
 
 		if (!ELF64_R_SYM(r->r_info) || !is_plain(r) || at % sizeof(at) || at < o->start ||
@@ -113,4 +120,27 @@ void latch_object_references(const struct latch_object *o, latch_reference_fn *e
 {
 	read_relocations(o, o->calls, o->call_count, each, data);
 	read_relocations(o, o->relocations, o->relocation_count, each, data);
+}
+
+/* Entries are chained by offsets; 0 ends a chain. */
+const char *latch_object_version(const struct latch_object *o, uint32_t symbol)
+{
+	const ElfW(Verneed) *need = o->needed;
+	ElfW(Half) wanted;
+
+	if (!o->versions || !need)
+		return NULL;
+	wanted = o->versions[symbol] & 0x7fff;
+	for (;;) {
+		const ElfW(Vernaux) *version = (const void *)((const char *)need + need->vn_aux);
+
+		for (ElfW(Half) i = 0; i < need->vn_cnt; i++) {
+			if ((version->vna_other & 0x7fff) == wanted)
+				return o->strings + version->vna_name;
+			version = (const void *)((const char *)version + version->vna_next);
+		}
+		if (!need->vn_next)
+			return NULL;
+		need = (const void *)((const char *)need + need->vn_next);
+	}
 }

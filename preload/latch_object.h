@@ -17,6 +17,8 @@ struct latch_object {
 	const char *strings;
 	const ElfW(Rela) *relocations, *calls; /* DT_RELA, DT_JMPREL */
 	size_t relocation_count, call_count;
+	const ElfW(Half) *versions;    /* DT_VERSYM, or NULL */
+	const ElfW(Verneed) *needed;   /* DT_VERNEED, or NULL */
 };
 
 /*
@@ -31,11 +33,15 @@ struct latch_reference {
 	const char *name;
 	bool is_call;     /* bound when it is first called, if the object was linked so */
 	bool is_external; /* the object does not define the name */
+	uint32_t symbol;  /* of the object */
 };
 
 typedef void latch_reference_fn(void *data, const struct latch_object *object,
 				const struct latch_reference *reference);
 void latch_object_references(const struct latch_object *object, latch_reference_fn *each,
 			     void *data);
+
+/* The version of the name that the object asks for, NULL where it does not say. */
+const char *latch_object_version(const struct latch_object *object, uint32_t symbol);
 
 #endif

@@ -3,10 +3,12 @@
  *
  * The kernel has no compare-and-swap for dispositions. So: read, install, and look at what the
  * installation replaced; where that is not what was read, another thread came between, and what it installed
- * is put back before the next try. The shim stands aside meanwhile and is quiet: nobody else changes the table
- * of signal.c, and sigaction() through us leads straight to the kernel.
+ * is put back before the next try. That can only be a thread that was on its way to the kernel, past us, when the
+ * calls were redirected: who comes through us waits at the gate, a few microseconds with all signals blocked.
+ * The shim stands aside meanwhile and is quiet: nobody else changes the table of signal.c.
  */
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "preload/latch_signal.h"
@@ -45,6 +47,15 @@ static bool is_behind(const struct action *a)
 	return a->handler == (uintptr_t)signal_trampoline;
 }
 
+/* `a` as it was, or as the kernel has left it at a delivery (SA_RESETHAND). */
+static bool is_left_of(const struct action *now, const struct action *a)
+{
+	struct action reset = *a;
+
+	reset.handler = (uintptr_t)SIG_DFL;
+	return is_same(now, a) || ((a->flags & SA_RESETHAND) && is_same(now, &reset));
+}
+
 /* Replaces `from` by `to`; false (and nothing is lost) when it was something else meanwhile. */
 static bool replace(int signo, const struct action *from, const struct action *to)
 {
@@ -55,11 +66,58 @@ static bool replace(int signo, const struct action *from, const struct action *t
 	if (is_same(&was, from))
 		return true;
 	for (int i = 0; i < TRIES && exchange(signo, &was, &lost); i++) {
-		if (is_same(&lost, to))
+		if (is_left_of(&lost, to))
 			break;
 		was = lost; /* once more: that one is the newest */
 	}
 	return false;
+}
+
+/* --- the gate ------------------------------------------------------------------------------------- */
+
+#define GATE_NAPS 2000
+#define GATE_NAP_NS 50000
+
+static struct {
+	_Atomic int32_t changer; /* pid of the process whose dispositions are being changed */
+	_Atomic int32_t inside;  /* calls of sigaction() that are on their way through us */
+} gate;
+
+/* A fork copies what other threads were doing, which nobody will end in the child. */
+void latch_signal_forked(void)
+{
+	atomic_store(&gate.changer, 0);
+	atomic_store(&gate.inside, 0);
+}
+
+void latch_signal_enter(void)
+{
+	for (int i = 0; i < GATE_NAPS; i++) {
+		atomic_fetch_add(&gate.inside, 1);
+		if (shim_likely(!atomic_load(&gate.changer)) ||
+		    atomic_load(&gate.changer) != sys_getpid())
+			return;
+		atomic_fetch_sub(&gate.inside, 1);
+		sys_nap(GATE_NAP_NS);
+	}
+	atomic_fetch_add(&gate.inside, 1);
+}
+
+void latch_signal_leave(void)
+{
+	atomic_fetch_sub(&gate.inside, 1);
+}
+
+static void close_gate(void)
+{
+	atomic_store(&gate.changer, sys_getpid());
+	for (int i = 0; i < GATE_NAPS && atomic_load(&gate.inside) > 0; i++)
+		sys_nap(GATE_NAP_NS);
+}
+
+static void open_gate(void)
+{
+	atomic_store(&gate.changer, 0);
 }
 
 /* As the program would give it to sigaction(). */
@@ -112,6 +170,7 @@ static bool for_all(bool (*verb)(int signo))
 {
 	bool is_complete = true;
 
+	close_gate();
 	for (int signo = 1; signo <= SIGNAL_COUNT; signo++) {
 		bool is_done = false;
 
@@ -121,6 +180,7 @@ static bool for_all(bool (*verb)(int signo))
 			is_done = verb(signo);
 		is_complete &= is_done;
 	}
+	open_gate();
 	return is_complete;
 }
 

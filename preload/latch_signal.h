@@ -13,4 +13,12 @@ bool latch_signal_take_over(void);
 /* Handlers that still are behind the trampoline become the program's own again. */
 void latch_signal_give_back(void);
 
+/*
+ * Around a change of a disposition by the program, signals blocked: not while they are being taken over or
+ * given back. A tenth of a second at most, should whoever does that be stopped. Async-signal-safe.
+ */
+void latch_signal_enter(void);
+void latch_signal_leave(void);
+void latch_signal_forked(void); /* in the child */
+
 #endif

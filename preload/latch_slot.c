@@ -58,7 +58,15 @@ static bool remember(const struct latch_reference *reference)
 	return true;
 }
 
-/* The object may be another one by now, at the same place. */
+/* Another object may have come to stand where one was whose word is remembered. */
+static void forget(const struct latch_reference *reference)
+{
+	struct unbound *entry = reference->is_call ? unbound_entry(reference->slot) : NULL;
+
+	if (entry && entry->slot)
+		entry->value = 0;
+}
+
 static uintptr_t value_before(const struct latch_object *object,
 			      const struct latch_reference *reference, uintptr_t function)
 {
@@ -93,6 +101,18 @@ static bool is_unbound(const struct latch_object *o, const struct latch_referenc
 	return r->is_call && r->is_external && value >= o->start && value < o->end;
 }
 
+/* Can it be bound to nothing but what our wrapper stands for? */
+static bool is_certain(const struct latch_object *o, const struct latch_reference *r,
+		       const struct latch_wrapper *w)
+{
+	const char *version;
+
+	if (w->is_libc_only)
+		return true;
+	version = w->version ? latch_object_version(o, r->symbol) : NULL;
+	return version && strcmp(version, w->version) == 0;
+}
+
 static void find_forward(struct search *s, const struct latch_object *o,
 			 const struct latch_reference *r)
 {
@@ -102,12 +122,14 @@ static void find_forward(struct search *s, const struct latch_object *o,
 	if (!w || !w->function)
 		return;
 	value = __atomic_load_n(r->slot, __ATOMIC_RELAXED);
-	if (value == w->function)
+	if (value == w->function) {
+		forget(r);
 		add(s, r->slot, value, w->wrapper);
-	else if (is_unbound(o, r, value) && w->is_libc_only && remember(r))
+	} else if (is_unbound(o, r, value) && is_certain(o, r, w) && remember(r)) {
 		add(s, r->slot, value, w->wrapper);
-	else if (is_unbound(o, r, value))
+	} else if (is_unbound(o, r, value)) {
 		slots.is_partial = true;
+	}
 }
 
 static void find_back(struct search *s, const struct latch_object *o,

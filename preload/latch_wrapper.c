@@ -58,6 +58,7 @@ static void add(const char *name, const void *wrapper)
 		.wrapper = (uintptr_t)wrapper,
 		.function = (uintptr_t)function,
 		.is_libc_only = function && lookup_is_libc_only(name, function),
+		.version = function && function == lookup_libc(name) ? lookup_libc_version(name) : NULL,
 	};
 }
 

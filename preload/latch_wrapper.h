@@ -9,6 +9,7 @@ struct latch_wrapper {
 	uintptr_t wrapper;  /* ours */
 	uintptr_t function; /* what it leads to; 0: nothing */
 	bool is_libc_only;  /* see lookup_is_libc_only() */
+	const char *version; /* of the function, where it is libc's default one; or NULL */
 };
 
 /* NULL where no function of that name is wrapped. Async-signal-safe. */

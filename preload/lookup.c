@@ -28,6 +28,7 @@ struct table {
 	const uint32_t *gnu_hash;
 	const uint32_t *hash;
 	const ElfW(Half) * versions;
+	const ElfW(Verdef) * definitions;
 	bool wants_data; /* look for a variable, not for a function */
 };
 
@@ -58,6 +59,9 @@ static void read_dynamic(const struct link_map *map, struct table *t)
 			break;
 		case DT_VERSYM:
 			t->versions = at;
+			break;
+		case DT_VERDEF:
+			t->definitions = at;
 			break;
 		default:
 			break;
@@ -270,6 +274,24 @@ bool lookup_is_libc_only(const char *name, const void *function)
 		return false;
 	read_dynamic(modules.libc, &t);
 	return t.gnu_hash && t.gnu_hash[0] && !has_other(&t, name, (uintptr_t)function);
+}
+
+const char *lookup_libc_version(const char *name)
+{
+	const ElfW(Verdef) *d;
+	struct table t;
+	uint32_t index;
+
+	if (!modules.libc)
+		return NULL;
+	read_dynamic(modules.libc, &t);
+	index = find_index(&t, name);
+	for (d = t.definitions; index && t.versions && d;) {
+		if (d->vd_ndx == t.versions[index])
+			return t.strings + ((const ElfW(Verdaux) *)((const char *)d + d->vd_aux))->vda_name;
+		d = d->vd_next ? (const void *)((const char *)d + d->vd_next) : NULL;
+	}
+	return NULL;
 }
 
 void *lookup_libc(const char *name)

@@ -38,6 +38,9 @@ void *lookup_libc(const char *name);
  */
 bool lookup_is_libc_only(const char *name, const void *function);
 
+/* The version under which libc has the function `name` by default, or NULL. */
+const char *lookup_libc_version(const char *name);
+
 /* A variable of the first module that has it. For the constructor: any module is looked at. */
 void *lookup_variable(const char *name, uint64_t *size);
 

@@ -7,6 +7,7 @@
 
 #include "preload/carry.h"
 #include "preload/inherit.h"
+#include "preload/latch_signal.h"
 #include "preload/lockset.h"
 #include "preload/module.h"
 #include "preload/process.h"
@@ -124,6 +125,7 @@ void process_after_fork_child(void)
 	int saved_errno;
 
 	segment_forget();
+	latch_signal_forked();
 	inherit_child();
 	if (shim_self.depth && shim_begin(&saved_errno))
 		shim_end(saved_errno);

@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "preload/latch_signal.h"
+#include "preload/lookup.h"
 #include "preload/real.h"
 #include "preload/signal.h"
 #include "preload/sys.h"
@@ -195,7 +197,7 @@ void signal_was_reset(const struct disposition *d)
  * While table and kernel disagree no handler may run in this thread: it could install another
  * disposition in between. Signals that a fault raises stay open, or the fault would kill.
  */
-static uint64_t block_signals(void)
+static uint64_t block_signals(bool is_late)
 {
 	uint64_t all = ~(UINT64_C(1) << (SIGSEGV - 1) | UINT64_C(1) << (SIGBUS - 1) |
 			 UINT64_C(1) << (SIGILL - 1) | UINT64_C(1) << (SIGFPE - 1) |
@@ -203,11 +205,15 @@ static uint64_t block_signals(void)
 	uint64_t old = 0;
 
 	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, KERNEL_SIGSET);
+	if (is_late)
+		latch_signal_enter();
 	return old;
 }
 
-static void restore_signals(uint64_t old)
+static void restore_signals(uint64_t old, bool is_late)
 {
+	if (is_late)
+		latch_signal_leave();
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, KERNEL_SIGSET);
 }
 
@@ -245,9 +251,13 @@ static bool is_guest(void)
 /* It must not change the table: that is the parent's. */
 static int install_unseen(int signo, const struct sigaction *act, struct sigaction *oldact)
 {
+	bool is_gated = lookup_is_late() && !shim_self.in_vfork;
+	uint64_t mask = is_gated ? block_signals(true) : 0;
 	struct sigaction was;
 	int ret = real()->sigaction(signo, act, &was);
 
+	if (is_gated)
+		restore_signals(mask, true);
 	if (ret == 0 && oldact) {
 		translate(&was, signal_disposition(signo), atomic_load(&table.fates[signo]));
 		*oldact = was;
@@ -286,7 +296,8 @@ struct before {
 static int change(int signo, const struct sigaction *ours, struct disposition *installed,
 		  struct before *before)
 {
-	uint64_t mask = block_signals();
+	bool is_late = lookup_is_late();
+	uint64_t mask = block_signals(is_late);
 	int ret;
 
 	before->last = atomic_load(&table.last[signo]);
@@ -297,7 +308,7 @@ static int change(int signo, const struct sigaction *ours, struct disposition *i
 	ret = real()->sigaction(signo, ours, &before->was);
 	if (ret == 0 && ours)
 		atomic_store(&table.fates[signo], installed ? CURRENT : REPLACED);
-	restore_signals(mask);
+	restore_signals(mask, is_late);
 	return ret;
 }
 

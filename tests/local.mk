@@ -200,6 +200,29 @@ check_PROGRAMS += tests/stopping/copier
 tests_stopping_copier_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
 tests_stopping_copier_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 
+# --- the shim in a program that runs already: a busy program, recorded and not in turn -----------------
+ROUNDS = tests/latch/checks.c tests/latch/rounds.c tests/latch/rounds.h tests/latch/workers.c
+BOUND_NOW = -Wl,-z,now -Wl,-z,relro
+BOUND_LATE = -Wl,-z,lazy -Wl,-z,norelro
+PLUGIN = -module -shared -avoid-version -rpath $(abs_builddir)
+check_PROGRAMS += tests/latch/rounds-now tests/latch/rounds-lazy
+tests_latch_rounds_now_SOURCES = $(ROUNDS)
+tests_latch_rounds_now_LDFLAGS = $(BOUND_NOW) -Wl,-rpath,'$$ORIGIN/.libs'
+tests_latch_rounds_now_LDADD = -lpthread
+tests_latch_rounds_lazy_SOURCES = $(ROUNDS)
+tests_latch_rounds_lazy_LDFLAGS = $(BOUND_LATE) -Wl,-rpath,'$$ORIGIN/.libs'
+tests_latch_rounds_lazy_LDADD = -lpthread
+check_LTLIBRARIES += tests/latch/plugin-now.la tests/latch/plugin-lazy.la
+tests_latch_plugin_now_la_SOURCES = tests/latch/plugin.c
+tests_latch_plugin_now_la_LDFLAGS = $(PLUGIN) $(BOUND_NOW)
+tests_latch_plugin_lazy_la_SOURCES = tests/latch/plugin.c
+tests_latch_plugin_lazy_la_LDFLAGS = $(PLUGIN) $(BOUND_LATE)
+if HAVE_CXX
+check_LTLIBRARIES += tests/latch/plugin-throw.la
+tests_latch_plugin_throw_la_SOURCES = tests/latch/throw.cc
+tests_latch_plugin_throw_la_LDFLAGS = $(PLUGIN)
+endif
+
 # --- end to end ---------------------------------------------------------------------------------
 TEST_LIBRARY = \
 	tests/lib/__init__.py \
@@ -226,6 +249,7 @@ E2E_TESTS = \
 	tests/e2e/imports.py \
 	tests/e2e/inject.py \
 	tests/e2e/kernel.py \
+	tests/e2e/latch.py \
 	tests/e2e/layering.py \
 	tests/e2e/leases.py \
 	tests/e2e/locks.py \
@@ -326,6 +350,13 @@ check-attach:
 check-servers:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SERVER_TESTS)'
 .PHONY: check-servers
+
+# --- the recorder, attached and taken off again for ROUNDS_SECONDS --------------------------------
+ROUNDS_SECONDS = 600
+check-rounds:
+	LOCKJAM_TEST_ROUNDS_SECONDS=$(ROUNDS_SECONDS) \
+		$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/e2e/latch.py
+.PHONY: check-rounds
 
 # --- measuring ----------------------------------------------------------------------------------
 MEASURED = tests/bench/crowd tests/bench/pairs tests/bench/stall
