@@ -313,7 +313,10 @@ int sampler_look(struct sampler *s, struct collect_error *error)
 
 void sampler_end(struct sampler *s)
 {
-	sample_processes_reap(&s->processes, sampler_clock_ns());
+	uint64_t now_ns = sampler_clock_ns();
+
+	sample_processes_reap(&s->processes, now_ns);
+	count_gap(s, now_ns);
 	s->beat_ns = 0;
 	beat(s);
 }
