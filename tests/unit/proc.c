@@ -83,6 +83,49 @@ static void a_good_tree(void)
 	collector_close(c);
 }
 
+static uint32_t count_findings(const struct model *m, enum finding_kind kind)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < m->findings.count; i++)
+		count += m->findings.items[i].kind == kind;
+	return count;
+}
+
+/* Each has the flock that the other waits for, and nobody else has either. */
+static void flocks_taken_crosswise(void)
+{
+	struct collector *c = open_tree("proc-crossed", NULL);
+	const struct model *m = collector_model(c);
+
+	CU_ASSERT_STRING_EQUAL(shown(c), "0 /bin/ten 10 /locks/a\n"
+					 "1 /bin/twenty 20 /locks/a\n"
+					 "0 /bin/twenty 20 /locks/b\n"
+					 "1 /bin/ten 10 /locks/b\n");
+	CU_ASSERT_EQUAL(count_findings(m, FINDING_DEADLOCK_CYCLE), 1);
+	collector_close(c);
+}
+
+/* The innocent twin: a third process shares one of the descriptions, and could unlock it. */
+static void flocks_that_a_third_shares(void)
+{
+	struct collector *c = open_tree("proc-crossed-shared", NULL);
+	const struct model *m = collector_model(c);
+	uint32_t hold = 0;
+
+	while (hold < m->locks.count && (m->locks.items[hold].state != LOCK_HELD ||
+					 m->locks.items[hold].next_copy == MODEL_NONE))
+		hold++;
+	CU_ASSERT_FATAL(hold < m->locks.count);
+	const struct model_lock *copy = &m->locks.items[m->locks.items[hold].next_copy];
+
+	CU_ASSERT_EQUAL(m->processes.items[m->locks.items[hold].process].pid, 10);
+	CU_ASSERT_EQUAL(m->processes.items[copy->process].pid, 30);
+	CU_ASSERT_EQUAL(copy->next_copy, MODEL_NONE);
+	CU_ASSERT_EQUAL(count_findings(m, FINDING_DEADLOCK_CYCLE), 0);
+	collector_close(c);
+}
+
 static void targets_choose(void)
 {
 	struct collect_target pid = {.pid = 20536}, name = {.name = "tdbtool"},
@@ -201,6 +244,8 @@ static void this_process(void)
 
 static const struct unit_test tests[] = {
 	{"a good tree", a_good_tree},
+	{"flocks taken crosswise are a deadlock", flocks_taken_crosswise},
+	{"unless a third process shares one of them", flocks_that_a_third_shares},
 	{"targets choose", targets_choose},
 	{"targets that are not there are told", missing_targets_are_told},
 	{"who vanished holds nothing", the_vanished_hold_nothing},
