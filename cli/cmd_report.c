@@ -1,17 +1,26 @@
 /* lockjam report: everything about a saved session, a core, a process, or the running system. */
 #include "config.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #include "cli/command.h"
 #include "cli/read.h"
 #include "cli/render.h"
 #include "collector/core/core.h"
+
+/* A word that is neither a number nor a file is the name of a command, as for graph. */
+static bool is_file_operand(const char *operand)
+{
+	return !reading_pid(operand) && (strchr(operand, '/') || access(operand, F_OK) == 0);
+}
 
 static int run(const struct options *o)
 {
 	struct options own = *o;
 
 	/* report DIR is report -o DIR; a core can be combined with -o. */
-	if (own.operand_count > 0 && !reading_pid(own.operands[0])) {
+	if (own.operand_count > 0 && is_file_operand(own.operands[0])) {
 		bool is_core = core_is_file(own.operands[0]);
 
 		if (is_core)
@@ -30,7 +39,7 @@ static int run(const struct options *o)
 
 const struct command command_report = {
 	.name = "report",
-	.args = "[DIR|FILE.seg|CORE|PID] [TARGET...]",
+	.args = "[DIR|FILE.seg|CORE|PID|NAME] [TARGET...]",
 	.summary = "What is wrong, and why: also when all processes are dead",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_OFFLINE,
 					    OPTION_SYSROOT, OPTION_EXE, OPTION_MAX_FRAMES,

@@ -59,6 +59,12 @@ void proc_free(struct proc *p)
 	free(p);
 }
 
+const char *proc_access_advice(void)
+{
+	return geteuid() ? "run as root"
+			 : "not even this root may: look from the host, with CAP_SYS_PTRACE";
+}
+
 bool proc_is_recorded(const struct proc *p)
 {
 	return p->is_recorded;

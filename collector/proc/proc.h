@@ -16,6 +16,8 @@ struct proc;
 /* root: "/" or the folder that holds a recorded "proc". NULL if memory is out. */
 struct proc *proc_new(const char *root);
 void proc_free(struct proc *p);
+/* What helps where the kernel does not let us look at a process: for notes. */
+const char *proc_access_advice(void);
 bool proc_is_recorded(const struct proc *p); /* not the running system: no syscalls on its pids */
 
 /* Whether the pids in it are those that our own system calls take: it is the running system's, and

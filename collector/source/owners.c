@@ -113,8 +113,8 @@ static void note_unowned(struct search *s)
 	if (left)
 		model_note(s->g->m, "%u locks belong to nobody who could be found", left);
 	if (s->is_pathless || (left && s->has_unreadable))
-		model_note(s->g->m,
-			   "the descriptors of some processes may not be read (run as root)");
+		model_note(s->g->m, "the descriptors of some processes may not be read (%s)",
+			   proc_access_advice());
 	if (s->has_no_kcmp)
 		model_note(s->g->m, "which descriptors are one could not be told (kcmp: run as "
 				    "root): locks may be shown for the wrong process");

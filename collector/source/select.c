@@ -184,11 +184,12 @@ static int mark_target(struct gather *g, const struct collect_target *t, bool *i
 	if (!is_there)
 		return collect_fail(error, -ENOENT, object,
 				    gather_is_saved(g) ? "no such process in this session"
-						       : "no such process",
+				    : t->pid > 0       ? "no such process"
+						       : "no such process, nor a file of that name",
 				    gather_is_saved(g) ? "give no target to see all" : "");
 	if (t->pid > 0 && !gather_is_saved(g) && is_hidden(g, t->pid))
 		return collect_fail(error, -EACCES, object, "this process may not be looked at",
-				    "run as root or as its user");
+				    proc_access_advice());
 	return 0;
 }
 

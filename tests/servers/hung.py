@@ -142,6 +142,7 @@ def _(case):
     hang.waiting(dpkg.pid)
     graph = hang.shows_waiter(case, holder.pid, dpkg.pid, path, "dpkg")
     # What dpkg holds while it waits is a part of the story.
+    assert hang.lock_of(hang.view(case, "report", "dpkg"), path)["waiters"], "report by name"
     held = {os.path.relpath(lock["file"], root): [h["pid"] for h in lock["holders"]]
             for lock in hang.view(case, "graph", "dpkg")["locks"] if lock["file"] != path}
     for name in ("var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend"):
