@@ -179,16 +179,19 @@ EXTRA_DIST += \
 
 # --- loading into a running process ---------------------------------------------------------------
 check_PROGRAMS += tests/inject/blocked tests/inject/busy tests/inject/injector
-check_LTLIBRARIES += tests/inject/libkiller.la tests/inject/liblockjam.la
+check_LTLIBRARIES += tests/inject/libdoor.la tests/inject/libkiller.la tests/inject/liblockjam.la
 tests_inject_busy_CFLAGS = $(AM_CFLAGS) -O2
 tests_inject_busy_LDADD = -lpthread
 if HAVE_STATIC_PIE
 check_PROGRAMS += tests/inject/blocked-static
 tests_inject_blocked_static_SOURCES = tests/inject/blocked.c
+tests_inject_blocked_static_CPPFLAGS = $(AM_CPPFLAGS) -DIS_STATIC
 tests_inject_blocked_static_CFLAGS = $(AM_CFLAGS) -fPIE
 tests_inject_blocked_static_LDFLAGS = -static-pie
 tests_inject_blocked_static_LINK = $(CC) $(CFLAGS) $(tests_inject_blocked_static_LDFLAGS) -o $@
 endif
+tests_inject_libdoor_la_SOURCES = tests/inject/door.c
+tests_inject_libdoor_la_LDFLAGS = -module -shared -avoid-version -rpath $(abs_builddir)
 tests_inject_libkiller_la_SOURCES = tests/inject/killer.c
 tests_inject_libkiller_la_LDFLAGS = -module -shared -avoid-version -rpath $(abs_builddir)
 tests_inject_liblockjam_la_SOURCES = tests/inject/standin.c
@@ -229,6 +232,7 @@ TEST_LIBRARY = \
 	tests/lib/actor.py \
 	tests/lib/case.py \
 	tests/lib/container.py \
+	tests/lib/dovecot.py \
 	tests/lib/elf.py \
 	tests/lib/gdb.py \
 	tests/lib/hang.py \
@@ -333,6 +337,7 @@ tests_servers_allocator_tcmalloc_SOURCES = tests/servers/allocator.c
 tests_servers_allocator_tcmalloc_LDADD = -l:libtcmalloc_minimal.so.4 -lpthread
 endif
 SERVER_TESTS = \
+	tests/servers/attach.py \
 	tests/servers/container.py \
 	tests/servers/hung.py \
 	tests/servers/mail.py \

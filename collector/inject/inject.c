@@ -178,7 +178,13 @@ static int once(struct injection *in, int (*calls)(struct injection *), uint64_t
 	in->outcome->tid = in->point.trace.tid;
 	code = inject_remote_begin(&in->remote, &in->target, &in->point);
 	code = code ? fail(in, code, "its stack cannot be written to", BY_SAMPLING) : calls(in);
-	if (!inject_remote_end(&in->remote) && code == -ETIMEDOUT)
+	bool is_back = inject_remote_end(&in->remote);
+
+	if (code == -ETIMEDOUT && is_back)
+		fail(in, code,
+		     "the loader is busy: a library is being loaded, and that does not end",
+		     "see lockjam stacks");
+	else if (code == -ETIMEDOUT)
 		fail(in, code,
 		     "the call did not return in time; it will, and the thread goes on then",
 		     "see lockjam stacks");

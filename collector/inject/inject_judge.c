@@ -8,11 +8,17 @@
 
 /* Frames of libc in a row, from the innermost on. */
 struct run {
+	bool is_waiting; /* the thread is in a system call */
 	uint32_t length;
 	bool is_harmless; /* the outermost so far, by which libc was entered */
 };
 
 static const char in_libc[] = "is in a function of libc that may hold a lock";
+
+static bool is_harmless(enum inject_harm harm, bool is_waiting)
+{
+	return harm == INJECT_HARMLESS || (harm == INJECT_WAITING && is_waiting);
+}
 
 /*
  * libc's own functions have no names where there is no debug information. They are what the
@@ -24,9 +30,9 @@ static bool judge_libc(const struct inject_target *t, uint64_t pc, struct run *r
 	const struct inject_entry *entry = inject_target_entry(t, pc);
 
 	run->length++;
-	run->is_harmless = entry && entry->is_harmless;
+	run->is_harmless = entry && is_harmless(entry->harm, run->is_waiting);
 	*reason = in_libc;
-	return !entry || entry->is_harmless;
+	return !entry || run->is_harmless;
 }
 
 static bool read_target(const struct inject_target *t, uint64_t address, void *data, size_t size)
@@ -38,7 +44,7 @@ static bool read_target(const struct inject_target *t, uint64_t address, void *d
  * A function that ends by jumping to one of libc's own has no frame. Then the call tells which one
  * it was, directly or by way of the PLT.
  */
-static bool calls_harmless(const struct inject_target *t, uint64_t return_address)
+static bool calls_harmless(const struct inject_target *t, uint64_t return_address, bool is_waiting)
 {
 	uint8_t code[INJECT_CALL_SIZE];
 	uint64_t target = return_address;
@@ -55,7 +61,7 @@ static bool calls_harmless(const struct inject_target *t, uint64_t return_addres
 	}
 	if (is_slot && !read_target(t, target, &target, sizeof(target)))
 		return false;
-	return inject_target_is_harmless(t, target);
+	return is_harmless(inject_target_harm(t, target), is_waiting);
 }
 
 static bool judge_frame(const struct inject_target *t, const struct unwind_frame *frame,
@@ -88,17 +94,17 @@ static bool judge_frame(const struct inject_target *t, const struct unwind_frame
 	*reason = module ? in_libc : "runs code that no file has";
 	if (!module)
 		return false;
-	bool is_harmless = !run->length || run->is_harmless ||
-			   (!frame->is_exact && calls_harmless(t, frame->pc));
-
+	if (run->length && !run->is_harmless &&
+	    (frame->is_exact || !calls_harmless(t, frame->pc, run->is_waiting)))
+		return false;
 	run->length = 0;
-	return is_harmless;
+	return true;
 }
 
 bool inject_judge(const struct inject_target *t, const struct unwind_frames *frames,
 		  bool is_waiting, const char **reason)
 {
-	struct run run = {0};
+	struct run run = {.is_waiting = is_waiting};
 
 	*reason = "has a stack that cannot be followed to its end";
 	if (frames->stopped || !frames->count)

@@ -76,21 +76,22 @@ bool inject_target_symbol(const struct inject_target *t, struct module *module, 
 	return false;
 }
 
-bool inject_target_is_harmless(const struct inject_target *t, uint64_t address)
+enum inject_harm inject_target_harm(const struct inject_target *t, uint64_t address)
 {
 	struct module *module = modules_find(&t->modules, address);
+	enum inject_harm best = INJECT_HARMFUL;
 	struct symbols s;
 	GElf_Sym symbol;
 
 	if (!module || !symbols_open(modules_image(&t->modules, module), &s))
-		return false;
+		return best;
 	for (int i = 0; i < s.count; i++) {
 		const char *name = symbols_function(&s, i, &symbol);
 
-		if (name && module->bias + symbol.st_value == address && inject_is_harmless(name))
-			return true;
+		if (name && module->bias + symbol.st_value == address && inject_harm(name) > best)
+			best = inject_harm(name);
 	}
-	return false;
+	return best;
 }
 
 static int compare_entries(const void *x, const void *y)
@@ -114,7 +115,7 @@ static void merge_entries(struct inject_target *t)
 			t->entries[kept++] = *e;
 			continue;
 		}
-		last->is_harmless |= e->is_harmless;
+		last->harm = e->harm > last->harm ? e->harm : last->harm;
 		last->size = e->size > last->size ? e->size : last->size;
 	}
 	t->entry_count = kept;
@@ -138,9 +139,8 @@ static int load_entries(struct inject_target *t)
 		const char *name = symbols_function(&s, i, &symbol);
 
 		if (name)
-			t->entries[t->entry_count++] =
-				(struct inject_entry){libc->bias + symbol.st_value, symbol.st_size,
-						      inject_is_harmless(name)};
+			t->entries[t->entry_count++] = (struct inject_entry){
+				libc->bias + symbol.st_value, symbol.st_size, inject_harm(name)};
 	}
 	merge_entries(t);
 	return 0;

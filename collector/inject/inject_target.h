@@ -19,10 +19,17 @@ enum inject_module {
 	INJECT_MODULE_SHIM,
 };
 
+/* Of a function of libc: whether a thread may be taken out of it, or of what it has called. */
+enum inject_harm {
+	INJECT_HARMFUL, /* it may hold a lock */
+	INJECT_WAITING, /* it may not while it waits in a system call */
+	INJECT_HARMLESS,
+};
+
 /* A function that libc exports. */
 struct inject_entry {
 	uint64_t start, size;
-	bool is_harmless; /* inject_harmless.c */
+	enum inject_harm harm;
 };
 
 struct inject_target {
@@ -64,8 +71,8 @@ bool inject_target_symbol(const struct inject_target *t, struct module *module, 
 			  uint64_t *address);
 /* The mapped shim, NULL: none. */
 struct module *inject_target_shim(const struct inject_target *t);
-/* A function that starts exactly there is exported under a harmless name. */
-bool inject_target_is_harmless(const struct inject_target *t, uint64_t address);
+/* Of the function that starts exactly there, by its names. */
+enum inject_harm inject_target_harm(const struct inject_target *t, uint64_t address);
 /* libc's exported function that covers an address, NULL: none. */
 const struct inject_entry *inject_target_entry(const struct inject_target *t, uint64_t address);
 
@@ -81,7 +88,6 @@ int inject_obstacle_path(const struct inject_target *t, const char *path,
 /* --- inject_harmless.c ---------------------------------------------------------------------------
  */
 
-/* A thread that is in this function of libc, or in what it has called, holds no lock of libc's. */
-bool inject_is_harmless(const char *name);
+enum inject_harm inject_harm(const char *name);
 
 #endif

@@ -15,6 +15,7 @@ from lib import proc, tap  # noqa: E402
 from lib.case import BUILDDIR, SHIM, Skip, clean_environment, victim_path, wait_until  # noqa: E402
 
 STANDIN = os.path.join(BUILDDIR, "tests", "inject", ".libs", "liblockjam.so")
+DOOR = os.path.join(BUILDDIR, "tests", "inject", ".libs", "libdoor.so")
 KILLER = os.path.join(BUILDDIR, "tests", "inject", ".libs", "libkiller.so")
 LIMIT = 6  # seconds: all rounds fit in, also on a machine that is busy
 MANY = int(os.environ.get("LOCKJAM_TEST_ROUNDS", "20"))
@@ -36,17 +37,20 @@ ENDLESS = {
     "sigwaitinfo": ("signal", (signal.SIGUSR1, 0)), "read": ("byte", (1, 0)),
     "recv": ("byte", (1, 0)), "poll": ("byte", (1, 0)), "ppoll": ("byte", (1, 0)),
     "select": ("byte", (1, 0)), "epoll_wait": ("byte", (1, 0)), "wait": ("byte", (1, 0)),
+    "fgetc": ("byte", (1, 0)),
     "epoll_pwait": ("signal", (-1, EINTR)), "pselect": ("signal", (-1, EINTR)),
     "accept": ("connection", (1, 0)), "sem_wait": ("signal", (0, 0)),
 }
 
 
-def blocked(case, name, seconds=0):
+def blocked(case, name, seconds=0, argument=None):
     """tests/inject/blocked in one call; its standard input is one end of a pair of sockets."""
     ours, theirs = socket.socketpair()
     argv = [victim_path("blocked", "inject"), name, str(seconds)]
     if name == "accept":
         argv.append(case.path("socket"))
+    if argument:
+        argv.append(argument)
     victim = case.start(argv, preexec_fn=lambda: os.dup2(theirs.fileno(), 0))
     theirs.close()
     victim.await_ready()
@@ -178,6 +182,17 @@ def _(case):
         assert said.startswith("failed") and text in said, f"{name}: {said}"
         assert proc.read(victim.pid, "status").split("ctxt_switches:")[1] == switches, name
         victim.kill()
+
+
+@tap.test("a call that has to wait for the loader is given up, and the thread is where it was")
+def _(case):
+    victim = blocked(case, "door", argument=DOOR)
+    assert victim.line() == "in constructor"
+    said = attach(case, victim.pid, 500)
+    assert said.startswith("failed -110") and "loader" in said, said
+    assert not is_in_call(victim.pid)
+    os.kill(victim.pid, signal.SIGUSR1)
+    assert outcome(victim)[0] == (-1, EINTR)
 
 
 @tap.test("a thread in a handler is left alone")

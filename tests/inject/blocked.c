@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -32,6 +33,7 @@ static int seconds;
 static struct timespec limit;
 static int input; /* the descriptor with the event */
 static sigset_t usr1;
+static const char *library;
 
 static void on_usr1(int signo)
 {
@@ -226,10 +228,36 @@ static long in_write(void)
 	return write(input, much, sizeof(much));
 }
 
-static long in_malloc_handler(void)
+static long in_handler(void)
 {
 	return pause();
 }
+
+static long in_fgetc(void)
+{
+	return fgetc(stdin) == 'x';
+}
+
+#ifndef IS_STATIC
+static void *load(void *path)
+{
+	return dlopen(path, RTLD_NOW);
+}
+
+/* Another thread has the loader's lock, for ever. */
+
+static long at_door(void)
+{
+	sigset_t all, before;
+	pthread_t thread;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_create(&thread, NULL, load, (void *)library);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pause();
+}
+#endif
 
 static const struct {
 	const char *name;
@@ -258,7 +286,11 @@ static const struct {
 	{"cond_timedwait", in_cond_timedwait},
 	{"mutex", in_mutex},
 	{"write", in_write},
-	{"handler", in_malloc_handler},
+	{"handler", in_handler},
+	{"fgetc", in_fgetc},
+#ifndef IS_STATIC
+	{"door", at_door},
+#endif
 };
 
 static long (*find_call(const char *name))(void)
@@ -300,11 +332,12 @@ int main(int argc, char **argv)
 	alarm(120);
 	seconds = argc > 2 ? atoi(argv[2]) : 0;
 	limit.tv_sec = seconds;
-	input = argc > 3 ? listen_at(argv[3]) : STDIN_FILENO;
+	input = argc > 3 && call == in_accept ? listen_at(argv[3]) : STDIN_FILENO;
+	library = argc > 3 ? argv[3] : NULL;
 	sem_init(&semaphore, 0, 0);
 	if (call == in_sem_wait)
 		action.sa_handler = post;
-	if (call == in_malloc_handler)
+	if (call == in_handler)
 		action.sa_handler = sleep_in_handler;
 	if (call == in_sem_wait)
 		action.sa_flags = SA_RESTART;
@@ -324,5 +357,6 @@ int main(int argc, char **argv)
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	printf("%s %ld %d %ld\n", argv[1], result, error,
 	       (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000);
-	return 0;
+	fflush(stdout);
+	_exit(0); /* exit() would wait for the loader */
 }
