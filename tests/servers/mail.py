@@ -1,43 +1,12 @@
 """Mail servers of Debian in a container of their own, on a port of the loopback interface: hung at a
 mailbox's index by another process, as in the case that lockjam was made for. lockjam is outside."""
-import imaplib
 import os
-import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import container, hang, proc, tap, views  # noqa: E402
-from lib.case import Skip, wait_until  # noqa: E402
-
-MESSAGE = b"Subject: hello\r\n\r\nworld\r\n"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def need_server(package, program):
-    hang.need_root("it makes namespaces")
-    if not container.server_root(package) and not os.path.exists(program):
-        raise Skip(f"{package} is neither installed nor unpacked (./quickstart check does that)")
-
-
-def connect(port):
-    """A client, as soon as the server listens."""
-    def try_it():
-        try:
-            return imaplib.IMAP4("127.0.0.1", port, timeout=50)
-        except ConnectionRefusedError:
-            return None
-    return wait_until(try_it, "the server to listen", 30)
-
-
-def logged_in(port, user):
-    client = connect(port)
-    assert client.login(user, "secret")[0] == "OK"
-    return client
+from lib import container, dovecot, hang, proc, tap, views  # noqa: E402
+from lib.case import wait_until  # noqa: E402
+from lib.dovecot import MESSAGE, free_port, logged_in, need_server  # noqa: E402
 
 
 def append_without_answer(client, mailbox):
@@ -77,61 +46,9 @@ def hung(case, server, path, holder, client, name, wanted):
     assert answer(client) == b"OK"
 
 
-DOVECOT = """
-base_dir = {dir}/run
-state_dir = {dir}/state
-log_path = {dir}/log
-protocols = imap
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-mail_location = maildir:/srv/mail/%u
-first_valid_uid = 0
-first_valid_gid = 0
-service imap-login {{
-  inet_listener imap {{
-    port = {port}
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-}}
-passdb {{
-  driver = static
-  args = nopassword=y
-}}
-userdb {{
-  driver = static
-  args = uid=8 gid=8 home=/srv/mail
-}}
-"""
-DOVECOT_PREPARE = """
-grep -q ^dovecot: root/etc/passwd || {
-    echo 'dovecot:x:8701:8701::/:/bin/false' >>root/etc/passwd
-    echo 'dovenull:x:8702:8702::/:/bin/false' >>root/etc/passwd
-    echo 'dovecot:x:8701:' >>root/etc/group
-    echo 'dovenull:x:8702:' >>root/etc/group
-}
-mkdir -p root/srv/mail
-chown 8:8 root/srv/mail"""
-
-
-def start_dovecot(case):
-    """(the container, its port)."""
-    need_server("dovecot-imapd", "/usr/lib/dovecot/imap")
-    port = free_port()
-    os.chmod(case.dir, 0o755)
-    os.mkdir(case.path("dovecot"))
-    with open(case.path("dovecot.conf"), "w", encoding="ascii") as file:
-        file.write(DOVECOT.format(dir=container.CASE + "/dovecot", port=port))
-    server = container.overlay(case, "dovecot-imapd", DOVECOT_PREPARE)
-    server.spawn(["dovecot", "-F", "-c", container.CASE + "/dovecot.conf"])
-    return server, port
-
-
 @tap.test("dovecot: imap waits for the log of a mailbox's index", 120)
 def _(case):
-    server, port = start_dovecot(case)
+    server, port = dovecot.start(case)
     assert logged_in(port, "joe").append("INBOX", None, None, MESSAGE)[0] == "OK"
     path = "/srv/mail/joe/dovecot.index.log"
     _, holder = server.spawn(hang.holder_argv(path), True)
