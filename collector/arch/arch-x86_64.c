@@ -90,8 +90,8 @@ bool arch_read_regset(const void *set, size_t size, struct arch_stopped *stopped
 	return true;
 }
 
-/* The stop comes before the kernel decides what becomes of the call: its own codes, 512 (ERESTARTSYS),
- * 513, 514 and 516, are still in rax. */
+/* The stop comes before the kernel decides what becomes of the call: its own codes, 512
+ * (ERESTARTSYS), 513, 514 and 516, are still in rax. */
 void arch_find_interrupted(struct arch_stopped *stopped, uint32_t code)
 {
 	long result = (long)stopped->regs[0];
@@ -99,9 +99,8 @@ void arch_find_interrupted(struct arch_stopped *stopped, uint32_t code)
 
 	(void)code;
 	stopped->has_ended = stopped->original >= 0 && result == -EINTR;
-	stopped->syscall = stopped->has_ended || (stopped->original >= 0 && is_again)
-				   ? stopped->original
-				   : -1;
+	stopped->syscall =
+		stopped->has_ended || (stopped->original >= 0 && is_again) ? stopped->original : -1;
 }
 
 /* struct rt_sigframe: return address (popped), ucontext (304 bytes with its mask), siginfo. */

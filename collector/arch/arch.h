@@ -22,7 +22,7 @@
 #define ARCH_PC_IS_REGISTER 1 /* among libdwfl's registers of a thread */
 /* What a function finds again after it called another: rbx, rbp, rsp, r12-r15, and the pc. */
 #define ARCH_KEPT_BY_CALLS UINT64_C(0x1f0c8)
-#define ARCH_FP_SETUP 3 /* mov %rsp,%rbp */
+#define ARCH_FP_SETUP 3   /* mov %rsp,%rbp */
 #define ARCH_RED_ZONE 128 /* below the stack pointer, that functions without calls may use */
 #define ARCH_RESTART_NEEDS_CODE 0
 #elif defined(__aarch64__)
@@ -72,7 +72,7 @@ bool arch_read_prstatus(const void *note, size_t size, struct arch_prstatus *sta
 /* A thread in a stop of ptrace. */
 struct arch_stopped {
 	uint64_t regs[ARCH_REGS];
-	long original;  /* x86-64: the system call that it came from, -1 none */
+	long original; /* x86-64: the system call that it came from, -1 none */
 	/* Filled by arch_find_interrupted(): */
 	long syscall;   /* that the stop interrupted, -1 none */
 	bool has_ended; /* it ends with EINTR; else it is asked again */
@@ -81,8 +81,8 @@ struct arch_stopped {
 /* False if it is the set of another architecture (a 32-bit process). Fills all but what
  * arch_find_interrupted() does. */
 bool arch_read_regset(const void *set, size_t size, struct arch_stopped *stopped);
-/* code: the four bytes at the pc, if ARCH_RESTART_NEEDS_CODE. Source: the kernel's arch_do_signal_or_restart
- * (x86), do_signal (arm64). */
+/* code: the four bytes at the pc, if ARCH_RESTART_NEEDS_CODE. Source: the kernel's
+ * arch_do_signal_or_restart (x86), do_signal (arm64). */
 void arch_find_interrupted(struct arch_stopped *stopped, uint32_t code);
 
 /*

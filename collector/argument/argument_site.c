@@ -287,8 +287,8 @@ int argument_site_find(struct argument_view *v, struct argument_frame *frame,
 
 	if (v->depth >= ARGUMENT_DEPTH ||
 	    !v->source->find_caller(v->source->context, v->frame, frame) ||
-	    argument_view_beside(caller, v, frame) ||
-	    !find_return(caller, site) || may_tail_call(&search, &v->function, &v->function, 0))
+	    argument_view_beside(caller, v, frame) || !find_return(caller, site) ||
+	    may_tail_call(&search, &v->function, &v->function, 0))
 		return -ENODATA;
 	caller->depth = v->depth + 1;
 	if (leads_here(v, caller, site))

@@ -205,7 +205,8 @@ static bool find_shared_id(Elf *elf, const char *name, struct wanted *w)
 					 ? elf_rawdata(section, NULL)
 					 : NULL;
 
-		if (!data || data->d_size <= length || memcmp(data->d_buf, name, length))
+		if (!data || !data->d_buf || data->d_size <= length ||
+		    memcmp(data->d_buf, name, length))
 			continue;
 		w->id = (const unsigned char *)data->d_buf + length;
 		w->id_size = data->d_size - length;
@@ -271,8 +272,7 @@ static void find_own(struct wanted *w, const char *search, const char *link)
 
 /* Only what is shared has a name and no checksum. */
 int debug_file_find(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
-		    const char *file_name, const char *link, GElf_Word checksum,
-		    char **found_name)
+		    const char *file_name, const char *link, GElf_Word checksum, char **found_name)
 {
 	struct image *image = *userdata;
 	struct wanted w = {.image = image, .checksum = checksum, .fd = -1};

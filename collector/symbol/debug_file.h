@@ -17,7 +17,6 @@
 
 /* Dwfl_Callbacks.find_debuginfo of modules whose userdata are images. */
 int debug_file_find(Dwfl_Module *module, void **userdata, const char *name, Dwarf_Addr base,
-		    const char *file_name, const char *link, GElf_Word checksum,
-		    char **found_name);
+		    const char *file_name, const char *link, GElf_Word checksum, char **found_name);
 
 #endif

@@ -38,8 +38,9 @@ struct debug_server {
 	long done;                      /* bytes of it */
 };
 
-static const char is_silent[] = "does not answer: it is not asked any more (DEBUGINFOD_TIMEOUT says "
-				"how many seconds it may take)";
+static const char is_silent[] =
+	"does not answer: it is not asked any more (DEBUGINFOD_TIMEOUT says "
+	"how many seconds it may take)";
 
 static uint64_t now_ns(void)
 {
@@ -141,7 +142,8 @@ char *debug_server_find(struct debug_server *s, const unsigned char *id, size_t 
 
 	s->left_ns -= taken < s->left_ns ? taken : s->left_ns;
 	if (fd < 0 && fd != -ENOENT && !s->problem)
-		s->problem = fd == -ETIME ? is_silent : "cannot be reached: it is not asked any more";
+		s->problem =
+			fd == -ETIME ? is_silent : "cannot be reached: it is not asked any more";
 	if (fd < 0)
 		return NULL;
 	close(fd);

@@ -17,7 +17,7 @@
 
 struct images {
 	const struct proc *proc;
-	char *sysroot;    /* "" for the root */
+	char *sysroot; /* "" for the root */
 	char *debug_path;
 	struct debug_server *server; /* NULL nobody */
 	Dwfl_Callbacks callbacks;

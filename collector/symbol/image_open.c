@@ -49,7 +49,8 @@ int image_open_regular(const char *path)
 
 	if (fd < 0)
 		return -errno;
-	/* Reading some of the kernel's own files has effects, too, or never ends: their size is 0. */
+	/* Reading some of the kernel's own files has effects, too, or never ends: their size is 0.
+	 */
 	int error = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) && st.st_size ? 0 : -EINVAL;
 	int opened = -1;
 
@@ -237,7 +238,7 @@ void image_open(struct image *image, const struct image_request *r, const struct
 {
 	image->was_live = r->pid != 0;
 	free(image->root);
-	image->root = *sysroot                           ? strdup(sysroot)
+	image->root = *sysroot                            ? strdup(sysroot)
 		      : r->pid && !proc_is_recorded(proc) ? root_of(r->pid)
 							  : NULL;
 	if (is_vdso(r->path))

@@ -32,8 +32,8 @@ struct symbol {
  */
 const struct symbol *symbol_find(struct model *m, struct image *image, uint64_t address);
 
-/* A linker's name as it is shown: of C++ and Rust demangled, without parameters (those are shown with
- * their values), hash and version. The model's. */
+/* A linker's name as it is shown: of C++ and Rust demangled, without parameters (those are shown
+ * with their values), hash and version. The model's. */
 const char *symbol_plain_name(struct model *m, const char *name);
 
 /* The address of a function by its name: see symtab_address(). */

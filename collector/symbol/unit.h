@@ -14,7 +14,7 @@
 
 struct unit {
 	Dwarf_Die lines; /* the unit that has the line table */
-	Dwarf_Die tree;  /* the one that has functions; of a split unit that is not there: `lines` */
+	Dwarf_Die tree; /* the one that has functions; of a split unit that is not there: `lines` */
 };
 
 struct unit_range {

@@ -128,8 +128,8 @@ static struct unwind_frame *add_frame(struct unwinder *u)
 
 /*
  * Why the frame that was added last cannot have called the one before it; NULL if it can. A caller
- * stands further out on the stack; where a leaf keeps nothing there, at the same place. Only signals
- * change stacks.
+ * stands further out on the stack; where a leaf keeps nothing there, at the same place. Only
+ * signals change stacks.
  */
 static const char *why_impossible(const struct unwind_frames *f)
 {

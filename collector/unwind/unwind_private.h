@@ -17,8 +17,8 @@ struct unwinder {
 	const struct unwind_start *start;
 	struct unwind_frames *frames;
 	uint32_t max;
-	uint32_t base;      /* frames that stood there before the last (re)start */
-	bool is_sigreturn;  /* the last frame is a signal's, but has no rules that say so */
+	uint32_t base;        /* frames that stood there before the last (re)start */
+	bool is_sigreturn;    /* the last frame is a signal's, but has no rules that say so */
 	uint64_t failed_read; /* the last address that could not be read */
 	bool has_failed_read, is_out_of_memory;
 };
