@@ -179,7 +179,8 @@ static const char *explain(int error, bool may_stop)
 				  "stopping it";
 	case -EPERM:
 	case -EACCES:
-		return "not permitted to look into this process (run as its user or as root)";
+		return "not permitted to look into this process (run as root, or as its user "
+		       "where kernel.yama.ptrace_scope allows it)";
 	case -ENOENT:
 	case -ESRCH:
 		return "the thread is gone";
