@@ -16,6 +16,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_ended.c \
 	collector/analysis/analysis_errno.c \
 	collector/analysis/analysis_group.c \
+	collector/analysis/analysis_interrupted.c \
 	collector/analysis/analysis_resets.c \
 	collector/analysis/analysis_restarts.c \
 	collector/analysis/safe.def \
@@ -75,6 +76,8 @@ collector_libcollector_a_SOURCES = \
 	collector/model/findings.c \
 	collector/model/findings.def \
 	collector/model/findings.h \
+	collector/model/frame.c \
+	collector/model/frame.h \
 	collector/model/graph.c \
 	collector/model/graph.h \
 	collector/model/index.c \

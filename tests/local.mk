@@ -83,6 +83,7 @@ VICTIMS = \
 	tests/victims/heap-single \
 	tests/victims/heap-single-nopie \
 	tests/victims/heap-threaded \
+	tests/victims/in-stdio \
 	tests/victims/inlined \
 	tests/victims/interrupted-accept \
 	tests/victims/left-handlers \
@@ -108,6 +109,7 @@ VICTIMS = \
 	tests/victims/unwinding \
 	tests/victims/upgrade-posix \
 	tests/victims/vforking \
+	tests/victims/sync-handlers \
 	tests/victims/wait-flock \
 	tests/victims/wait-lockf \
 	tests/victims/wait-ofd \

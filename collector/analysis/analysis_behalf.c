@@ -16,9 +16,9 @@ static const char *const safe[] = {
 };
 
 /* Inside libc a function may go by another name: __write, __libc_read, __GI___fcntl. */
-static const char *plain_name(const char *name)
+const char *analysis_plain_name(const char *name)
 {
-	static const char *const prefixes[] = {"__GI_", "__libc_", "__"};
+	static const char *const prefixes[] = {"__GI_", "_IO_", "__libc_", "__"};
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
@@ -26,18 +26,23 @@ static const char *plain_name(const char *name)
 	return name;
 }
 
-static bool is_safe(const char *name)
+bool analysis_is_safe_function(const char *name)
 {
 	for (size_t i = 0; name && i < sizeof(safe) / sizeof(safe[0]); i++)
-		if (!strcmp(safe[i], name) || !strcmp(safe[i], plain_name(name)))
+		if (!strcmp(safe[i], name) || !strcmp(safe[i], analysis_plain_name(name)))
 			return true;
 	return false;
 }
 
 static bool is_told_by(const struct model_call *inner, const struct model_call *outer)
 {
-	return outer->caller == inner->entered_by && outer->handler == inner->handler &&
-	       !outer->is_safe_in_libc;
+	if (outer->handler != inner->handler || outer->is_safe_in_libc)
+		return false;
+	/* By a call from which the handler did not come back to its own code there is only its name. */
+	if (!inner->entered_by)
+		return outer->function &&
+		       !strcmp(analysis_plain_name(outer->function), analysis_plain_name(inner->entered));
+	return outer->caller == inner->entered_by;
 }
 
 /* Calls of one process stand together in the model. */
@@ -59,5 +64,5 @@ bool analysis_is_on_behalf(const struct model *m, uint32_t call)
 {
 	const struct model_call *c = &m->calls.items[call];
 
-	return c->entered_by && (c->is_loaders || is_safe(c->entered) || is_told(m, call));
+	return c->entered && (c->is_loaders || analysis_is_safe_function(c->entered) || is_told(m, call));
 }

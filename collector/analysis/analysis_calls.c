@@ -238,10 +238,7 @@ static const char *where_text(struct model *m, uint32_t sites, uint32_t processe
 /* A call that did no harm yet: what harm it can do. */
 static const char *evidence_of_call(struct model *m, const struct model_call *c, const char *where)
 {
-	const char *interrupted =
-		c->interrupted
-			? model_stringf(m, "; the first one interrupted %s()", c->interrupted)
-			: "";
+	const char *interrupted = analysis_interrupted_text(m, c);
 	const char *why = c->why && c->function
 				  ? model_stringf(m, "; %s() %s", c->function, c->why)
 				  : "";
@@ -292,10 +289,13 @@ static void report(struct model *m, const struct site *sites, uint32_t count)
 	if (!f)
 		return;
 	uint32_t process = MODEL_NONE;
+	bool is_all_synchronous = true;
 
 	f->first_ns = first.first_ns;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct model_call *c = &m->calls.items[sites[i].call];
+
+		is_all_synchronous = is_all_synchronous && analysis_is_synchronous(m, c);
 		f->count += c->count;
 		if (c->last_ns > f->last_ns)
 			f->last_ns = c->last_ns;
@@ -312,6 +312,8 @@ static void report(struct model *m, const struct site *sites, uint32_t count)
 	f->function = first.function;
 	if (!f->handler)
 		f->handler = first.handler_function;
+	if (sites[0].kind == FINDING_UNSAFE_CALL && is_all_synchronous)
+		f->severity = SEVERITY_NOTE;
 	f->headline = headline(m, &sites[0], f);
 	f->evidence = evidence(m, sites, where_text(m, count, f->process_count));
 }

@@ -50,6 +50,29 @@ bool analysis_is_same_process(const struct model *m, uint32_t a, uint32_t b);
  */
 bool analysis_is_on_behalf(const struct model *m, uint32_t call);
 
+/* Inside libc a function may go by another name: "write" for __GI___write. */
+const char *analysis_plain_name(const char *name);
+/* POSIX lets a handler call it; libc's inner names of it are known, too. NULL is not safe. */
+bool analysis_is_safe_function(const char *name);
+
+/* --- analysis_interrupted.c: what a handler came into, by the frames outside of it ------------- */
+
+enum interrupted {
+	INTERRUPTED_UNKNOWN, /* or code of the program itself */
+	INTERRUPTED_SAFE,    /* a function of libc's that is on the list of safe ones */
+	INTERRUPTED_UNSAFE,  /* one that is not */
+	INTERRUPTED_RAISE,   /* by which the process sent itself the signal */
+	INTERRUPTED_LET_IN,  /* which lets in the signal that is blocked elsewhere: sigsuspend() */
+};
+
+/* *function: of libc, NULL for INTERRUPTED_UNKNOWN. The call's stack must have been resolved. */
+enum interrupted analysis_interrupted(const struct model *m, const struct model_call *c,
+				      const char **function);
+/* Nothing was interrupted that could be half done. */
+bool analysis_is_synchronous(const struct model *m, const struct model_call *c);
+/* "; the first one interrupted main()", "" unknown. Owned by the model. */
+const char *analysis_interrupted_text(struct model *m, const struct model_call *c);
+
 /* Texts for headlines, owned by the model, never NULL. */
 const char *analysis_process_text(struct model *m, uint32_t process); /* "/bin/x (pid 12)" */
 /* "/bin/x (pid 12) and 7 more processes": of a finding that has all its processes. */

@@ -150,6 +150,7 @@ struct model_frame {
 	int line;
 	const char *module;    /* path of the object, NULL unknown */
 	int signo;             /* FRAME_SIGNAL: of the handler that was called, 0 unknown */
+	uint64_t mask;         /* FRAME_SIGNAL: signals that are blocked outside of it; 0 none, unknown */
 };
 
 enum stack_origin {
@@ -250,7 +251,8 @@ struct model_call {
 	bool is_classified;
 	bool has_interrupted_allocator; /* an allocator frame stands right outside the signal frame */
 	const char *interrupted; /* innermost interrupted function, NULL unknown */
-	uint64_t entered_by;   /* libc called `function`: where libc was entered, as `caller`; else 0 */
+	uint64_t entered_by;   /* libc called `function`: where libc was entered, as `caller`; 0: it
+				* was not, or by the last call of the handler itself */
 	const char *entered;   /* by which function of it, NULL unknown */
 	bool is_loaders;       /* the loader called `function` for somebody's first call or access */
 };

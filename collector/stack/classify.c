@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "collector/model/frame.h"
 #include "collector/stack/stack.h"
 
 /* What programs call: the outermost frame of the allocator. */
@@ -250,45 +251,22 @@ void stacks_classify_thread(struct stacks *s, uint32_t thread)
 
 /* --- a recorded call ------------------------------------------------------------------------- */
 
-static bool is_of(const struct model_frame *f, const char *const *names, size_t count)
-{
-	const char *base = f->module ? strrchr(f->module, '/') : NULL;
-
-	for (size_t i = 0; base && i < count; i++)
-		if (!strncmp(base + 1, names[i], strlen(names[i])))
-			return true;
-	return false;
-}
-
-static bool is_loader(const struct model_frame *f)
-{
-	static const char *const names[] = {"ld-linux", "ld-2.", "ld.so"};
-
-	return is_of(f, names, COUNT(names));
-}
-
-/* With what libc loads for itself: backtrace() is done by libgcc_s. */
-static bool is_libc(const struct model_frame *f)
-{
-	static const char *const names[] = {"libc.so", "libc-2.", "libpthread", "libgcc_s"};
-
-	return is_of(f, names, COUNT(names)) || is_loader(f);
-}
-
 /* Was the function, frames[0], called by libc? Then the program called what stands outermost of it. */
 static void find_entry(struct model_call *c, const struct model_frame *frames, uint32_t count)
 {
 	uint32_t outside = 1;
 
-	while (outside < count && frames[outside].kind != FRAME_SIGNAL && is_libc(&frames[outside]))
+	while (outside < count && frames[outside].kind != FRAME_SIGNAL && frame_is_libc(&frames[outside]))
 		outside++;
-	if (outside < 2 || outside == count || frames[outside].kind == FRAME_SIGNAL)
+	if (outside < 2 || outside == count)
 		return;
+	c->entered = frames[outside - 1].function;
+	if (frames[outside].kind == FRAME_SIGNAL)
+		return; /* the handler's last call: its own frame is gone */
 	while (outside + 1 < count && frames[outside].kind == FRAME_INLINE)
 		outside++;
 	c->entered_by = frames[outside].pc;
-	c->entered = frames[outside - 1].function;
-	c->is_loaders = is_loader(&frames[outside - 1]);
+	c->is_loaders = frame_is_loader(&frames[outside - 1]);
 }
 
 /* Nested handlers: each signal frame may be the one that interrupted the allocator. */

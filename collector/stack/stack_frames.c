@@ -121,13 +121,17 @@ static const char *stopped_text(struct stacks *s, const struct process_stacks *p
 }
 
 /* Of the signal frame that was just added, if it was (the shim's own are left out). */
-static void tell_signal(struct stacks *s, int signo)
+static void tell_signal(struct stacks *s, const struct unwind_start *start,
+			const struct unwind_frame *raw, uint64_t *blocked)
 {
 	struct model_frame *last =
 		s->m->frames.count ? &s->m->frames.items[s->m->frames.count - 1] : NULL;
+	int signo = signal_frame_signo(start, raw, blocked);
 
-	if (last && last->kind == FRAME_SIGNAL)
-		last->signo = signo;
+	if (!last || last->kind != FRAME_SIGNAL)
+		return;
+	last->signo = signo;
+	last->mask = *blocked;
 }
 
 void stack_name_pcs(struct stacks *s, uint32_t stack, const struct process_stacks *ps,
@@ -206,7 +210,7 @@ int stack_unwind_and_name(struct stacks *s, uint32_t stack, const struct unwind_
 			break;
 		}
 		if (frames.items[i].is_signal)
-			tell_signal(s, signal_frame_signo(start, &frames.items[i], &blocked));
+			tell_signal(s, start, &frames.items[i], &blocked);
 		if (is_rest_boring(s, frames.count - i - 1))
 			break;
 	}

@@ -152,6 +152,25 @@ def _(case):
     same_when_dead(case, victim, "unsafe-call-in-handler")
 
 
+@tap.test("where an unsafe call does no harm it is a note: raise(), sigsuspend()")
+def _(case):
+    case.victim("sync-handlers")
+    found = views.findings(case.json("report"))
+    assert [(f["kind"], f["severity"]) for f in found] == [("unsafe-call-in-handler", "note")] * 2
+    texts = " ".join(f["evidence"] for f in found)
+    assert "sent itself the signal by raise()" in texts, texts
+    assert "blocked but in sigsuspend()" in texts, texts
+    case.lockjam("report", "-o", case.session, status=(0,))
+
+
+@tap.test("what was interrupted is named, also where libc called the program back")
+def _(case):
+    case.victim("in-stdio")
+    found = only_finding(case.json("report"), "unsafe-call-in-handler")
+    assert found["severity"] == "warning" and "localtime()" in found["headline"], found
+    assert "interrupted fwrite(), which is not on POSIX's list" in found["evidence"], found
+
+
 @tap.test("nested handlers: each call belongs to its own handler")
 def _(case):
     victim = case.victim("nested")

@@ -15,12 +15,12 @@ STATES = {
     "close-drops": (0, 0), "close-keeps": (2, 0), "cxx": (1, 0), "exec-closes": (0, 0),
     "exec-keeps": (2, 0), "flock-handed-back": (0, 0), "flock-inherited": (1, 0),
     "handler-safe": (0, 0), "heap-single": (0, 0), "heap-single-nopie": (0, 0),
-    "heap-threaded": (1, 1), "inlined": (1, 0), "interrupted-accept": (0, 0), "left-handlers": (0, 0), "longjmp-out": (0, 0),
+    "heap-threaded": (1, 1), "in-stdio": (0, 0), "inlined": (1, 0), "interrupted-accept": (0, 0), "left-handlers": (0, 0), "longjmp-out": (0, 0),
     "nested": (0, 0), "thrown-out": (0, 0),
     "outside-handlers": (0, 0), "polling": (1, 0), "polling-ended": (1, 0),
     "ranges-posix": (8, 0), "readers-posix": (3, 0), "ring-mixed": (3, 3), "ring-posix": (13, 13),
     "reset-again": (0, 0), "reset-hup": (0, 0), "restarted-accept": (0, 0),
-    "restarted-pipe": (0, 0), "upgrade-posix": (2, 1),
+    "restarted-pipe": (0, 0), "sync-handlers": (0, 0), "upgrade-posix": (2, 1),
     "wait-flock": (1, 2), "wait-lockf": (1, 2), "wait-ofd": (1, 2), "wait-posix": (1, 2),
 }
 

@@ -375,12 +375,32 @@ static void libcs_own_calls_for_a_safe_call_are_none(void)
 	}
 }
 
+/* A handler that ends with the call leaves no frame of its own: the function's name tells. */
+static void a_last_call_is_known_by_name(void)
+{
+	struct model_call *outer, *inner;
+	struct model *m = two_calls(&outer, &inner);
+
+	inner->entered_by = 0;
+	analyse(m);
+	CU_ASSERT_EQUAL(m->findings.count, 1);
+	model_free(m);
+
+	m = two_calls(&outer, &inner);
+	inner->entered_by = 0;
+	inner->entered = "qsort";
+	analyse(m);
+	CU_ASSERT_EQUAL(m->findings.count, 2);
+	model_free(m);
+}
+
 static void what_libc_promises_is_a_note(void)
 {
 	struct model_call *outer, *inner;
 	struct model *m = two_calls(&outer, &inner);
 
 	inner->entered_by = 0;
+	inner->entered = NULL;
 	inner->function = "getenv";
 	inner->is_allocator = false;
 	inner->is_safe_in_libc = true;
@@ -449,6 +469,7 @@ static const struct unit_test tests[] = {
 	 libcs_own_calls_are_told_once},
 	{"what libc does for a safe call is none, unless it re-entered the heap",
 	 libcs_own_calls_for_a_safe_call_are_none},
+	{"what libc does for the last call of a handler is none", a_last_call_is_known_by_name},
 	{"a call that is safe by libc's word alone is a note", what_libc_promises_is_a_note},
 	{"findings are ordered by kind, process and time", order_is_kind_process_time},
 	{"ids and severities have their names", ids_are_the_contract},

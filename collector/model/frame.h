@@ -1,0 +1,14 @@
+/*
+ * Whose code a frame is in, by the name of its file.
+ */
+#ifndef LOCKJAM_FRAME_H
+#define LOCKJAM_FRAME_H
+
+#include "collector/model/model.h"
+
+bool frame_is_loader(const struct model_frame *f);
+
+/* libc, the loader, and what libc loads for itself: backtrace() is done by libgcc_s. */
+bool frame_is_libc(const struct model_frame *f);
+
+#endif
