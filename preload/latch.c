@@ -40,7 +40,7 @@ void latch_init(void)
 {
 	segment_set_late();
 	process_init_late();
-	latch.is_able = latch_loader_find() && latch_wrapper_init() && real()->_dl_find_object;
+	latch.is_able = lookup_own_module() && latch_loader_find() && latch_wrapper_init() && real()->_dl_find_object;
 }
 
 /* --- what both verbs need ------------------------------------------------------------------------- */

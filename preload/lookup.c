@@ -157,7 +157,8 @@ static bool is_searched(const struct link_map *map)
 
 /*
  * LD_PRELOAD puts us before libc; a library that is opened by a running program comes last. (One that is
- * linked behind libc is as good as not there: nobody's calls lead to it.)
+ * linked behind libc is as good as not there: nobody's calls lead to it. One in a namespace of its own is not
+ * in the list at all.)
  */
 static void find_modules(void)
 {
@@ -169,7 +170,7 @@ static void find_modules(void)
 		if (!modules.libc && is_searched(m) && find_in(m, "gnu_get_libc_version"))
 			modules.libc = m;
 	modules.own = m;
-	modules.is_late = m && modules.libc && m != _r_debug.r_map;
+	modules.is_late = !m || (modules.libc && m != _r_debug.r_map);
 	modules.first = _r_debug.r_map;
 }
 
@@ -193,7 +194,7 @@ void *lookup_next(const char *name)
 	find_modules();
 	/* Behind libc are libraries that may be closed; nobody's call of a libc function leads there. */
 	if (modules.is_late)
-		return find_between(modules.first, modules.libc->l_next, name);
+		return modules.libc ? find_between(modules.first, modules.libc->l_next, name) : NULL;
 	found = modules.own ? find_between(modules.own->l_next, NULL, name) : NULL;
 	return found ? found : find_between(modules.first, modules.own, name);
 }

@@ -71,9 +71,45 @@ void segment_file_find_directory(void)
 		directory.path[0] = '\0';
 }
 
+/* One byte of an environment: keeps the value of CYRUS_SERVICE. `matched`: so much of the name was seen. */
+static void feed_title(struct text *title, uint32_t *matched, char c)
+{
+	static const char name[] = "CYRUS_SERVICE=";
+	const uint32_t length = sizeof(name) - 1;
+
+	if (!c)
+		*matched = 0;
+	else if (*matched == length)
+		text_char(title, c);
+	else if (*matched < length && c == name[*matched])
+		(*matched)++;
+	else
+		*matched = UINT32_MAX; /* until the next entry */
+}
+
+/* The environment of exec; the program's own may be changed by another thread while it is read. */
+static void find_title(void)
+{
+	int fd = sys_open("/proc/self/environ", O_RDONLY | O_CLOEXEC, 0);
+	uint32_t matched = 0;
+	char buffer[512];
+	struct text text;
+	long size;
+
+	text_init(&text, directory.title, sizeof(directory.title));
+	if (fd < 0)
+		return;
+	while ((size = sys_read(fd, buffer, sizeof(buffer))) > 0)
+		for (long i = 0; i < size; i++)
+			feed_title(&text, &matched, buffer[i]);
+	sys_close(fd);
+}
+
 int segment_file_set_directory(const char *path)
 {
 	struct text text;
+
+	find_title();
 
 	text_init(&text, directory.path, sizeof(directory.path));
 	if (!path)

@@ -1,6 +1,7 @@
 """The shim opened by a running program, which calls lockjam_attach() and lockjam_detach() itself: nothing
 comes out differently, everything is as before afterwards, and what is recorded in between is true."""
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -179,6 +180,67 @@ def _(case):
     detach(actor)
     passed = actor.do("subprocess.run(['/usr/bin/env'], stdout=subprocess.PIPE).stdout")
     assert b"LOCKJAM" not in passed, passed
+
+
+@tap.test("a child is its own: taken off there, it is recorded no more, and its parent still is")
+def _(case):
+    actor = case.actor()
+    attach(case, actor)
+    actor.do(f"session = {case.session.encode()!r}")
+    alone = actor.do("child('assert shim.lockjam_detach() > 0; flock(\"alone\")')")
+    again = actor.do("child('assert shim.lockjam_detach() > 0; assert shim.lockjam_attach(session) > 0; "
+                     "flock(\"again\")')")
+    actor.do("a = flock('parent')")
+    held = {os.path.basename(lock["file"]): (h["pid"], bool(h["stack"]))
+            for lock in case.json("graph")["locks"] for h in lock["holders"]}
+    assert held == {"again": (again, True), "parent": (actor.pid, True)}, held
+    assert not records(case, alone)
+
+
+@tap.test("the name of a Cyrus service is known, though its environment may be anything by now")
+def _(case):
+    actor = case.actor("env", "CYRUS_SERVICE=imaps")
+    actor.do("os.environ['CYRUS_SERVICE'] = 'other'")
+    attach(case, actor)
+    actor.do("a = flock('file')")
+    assert "imaps (pid " in case.text("graph"), case.text("graph")
+
+
+@tap.test("in a namespace of its own it does nothing")
+def _(case):
+    actor = case.actor()
+    os.makedirs(case.session)
+    actor.do("libc = ctypes.CDLL(None); libc.dlmopen.restype = ctypes.c_void_p; "
+             "libc.dlsym.restype = ctypes.c_void_p")
+    actor.do(f"h = ctypes.c_void_p(libc.dlmopen(-1, {SHIM.encode()!r}, 2))")
+    verb = actor.do("libc.dlsym(h, b'lockjam_attach')")
+    assert verb
+    call = f"ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)({verb})"
+    assert actor.do(f"{call}({case.session.encode()!r})") == -95  # ENOTSUP
+    assert os.listdir(case.session) == []
+
+
+@tap.test("where its thread-local storage finds no room, it cannot be opened, and nothing has happened")
+def _(case):
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler:
+        raise tap.Skip("no C compiler")
+    with open(case.path("room.c"), "w", encoding="ascii") as file:
+        file.write("static __thread char room[48]; char *room_of(void) { return room; }\n")
+    result = case.run([compiler, "-shared", "-fPIC", "-ftls-model=initial-exec", "-o", "room.so",
+                       "room.c"])
+    assert result.returncode == 0, result.stderr
+    for i in range(200):
+        shutil.copy(case.path("room.so"), case.path(f"room{i}.so"))
+    actor = case.actor()
+    actor.do("import itertools")
+    actor.send("for i in itertools.count(): ctypes.CDLL(os.path.abspath(f'room{i}.so'))")
+    assert "static TLS" in actor.line()
+    actor.send(OPEN)
+    answer = actor.line()
+    assert "static TLS" in answer, answer
+    actor.do("a = flock('file')")
+    assert case.json_now("graph", str(actor.pid))["locks"]
 
 
 @tap.test("handlers that were there are seen, and are the program's own before, meanwhile and after")
