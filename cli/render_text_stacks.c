@@ -82,16 +82,33 @@ static void put_alike(const struct view *v, uint32_t first)
 		fprintf(v->out, " and %u more", v->backtraces[first].alike + 1 - shown);
 }
 
-/* " (worker, in futex)": where the names of threads were asked for. */
-static void put_doing(const struct view *v, const struct view_backtrace *b)
+/* The name of the thread, if all that it stands for have the same; else NULL. */
+static const char *common_name(const struct view *v, uint32_t first)
 {
-	const struct model_thread *t = &v->model->threads.items[b->thread];
+	const struct model_thread *threads = v->model->threads.items;
+	const char *name = threads[v->backtraces[first].thread].name;
 
-	if (!t->name && !b->doing)
+	for (uint32_t i = first + 1; name && i < v->backtrace_count; i++) {
+		const struct view_backtrace *b = &v->backtraces[i];
+
+		if (b->like == first &&
+		    (!threads[b->thread].name || strcmp(name, threads[b->thread].name)))
+			return NULL;
+	}
+	return name;
+}
+
+/* " (worker, in futex)": where the names of threads were asked for. */
+static void put_doing(const struct view *v, uint32_t index)
+{
+	const struct view_backtrace *b = &v->backtraces[index];
+	const char *name = common_name(v, index);
+
+	if (!name && !b->doing)
 		return;
 	fputs(" (", v->out);
-	text_put(v->out, t->name ? t->name : "");
-	fputs(t->name && b->doing ? ", " : "", v->out);
+	text_put(v->out, name ? name : "");
+	fputs(name && b->doing ? ", " : "", v->out);
 	text_put(v->out, b->doing ? b->doing : "");
 	fputc(')', v->out);
 }
@@ -116,7 +133,7 @@ static void put_title(const struct view *v, uint32_t index)
 	else if (t && (t->tid != p->pid || (t->name && p->has_children_threads)))
 		fprintf(v->out, ", thread %d", t->tid);
 	if (t && p->has_children_threads && b->kind == BACKTRACE_NOW)
-		put_doing(v, b);
+		put_doing(v, index);
 	fputs(":\n", v->out);
 }
 
