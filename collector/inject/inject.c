@@ -3,11 +3,14 @@
 #include "collector/inject/inject.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "collector/inject/inject_arch.h"
 #include "collector/inject/inject_remote.h"
@@ -26,6 +29,8 @@ struct injection {
 	struct inject_point point;
 	struct inject_remote remote;
 	uint64_t deadline_ns; /* of the calls */
+	int (*verb)(struct injection *in);
+	int code; /* what the verb returned */
 };
 
 static int fail(struct injection *in, int code, const char *cause, const char *advice)
@@ -192,21 +197,18 @@ static int once(struct injection *in, int (*calls)(struct injection *), uint64_t
 	return code;
 }
 
-/* Again while a library is being loaded, or somebody is in the shim. The target's thread is not to
- * wait until the scheduler has time for us. */
+/* Again while a library is being loaded, or somebody is in the shim. */
 static int with_thread(struct injection *in, int (*calls)(struct injection *))
 {
 	uint64_t deadline_ns = trace_clock_ns() + in->request->timeout_ns;
-	int priority = getpriority(PRIO_PROCESS, 0), code;
+	int code;
 
-	setpriority(PRIO_PROCESS, 0, -20);
 	do {
 		code = once(in, calls, deadline_ns);
 		if (code == -EBUSY)
 			nanosleep(&(struct timespec){.tv_nsec = AGAIN_NS}, NULL);
 	} while (code == -EBUSY && trace_clock_ns() < deadline_ns &&
 		 !inject_target_refresh(&in->target));
-	setpriority(PRIO_PROCESS, 0, priority);
 	return code;
 }
 
@@ -242,6 +244,36 @@ static int detach(struct injection *in)
 	return with_thread(in, detach_calls);
 }
 
+static void *run(void *argument)
+{
+	struct injection *in = argument;
+
+	/* The target's thread is not to wait until the scheduler has time for us. */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
+	in->code = begin(in);
+	if (!in->code)
+		in->code = in->verb(in);
+	return NULL;
+}
+
+/* The tracer is a thread of its own: with its end the kernel lets go of whom it could not let go.
+ */
+static int run_tracer(struct injection *in)
+{
+	sigset_t all, before;
+	pthread_t thread;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&thread, NULL, run, in);
+
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		return collect_fail(in->error, -error, "", strerror(error), "");
+	pthread_join(thread, NULL);
+	return in->code;
+}
+
 static int inject(const struct inject_request *request, struct inject_outcome *outcome,
 		  struct collect_error *error, int (*verb)(struct injection *))
 {
@@ -253,10 +285,9 @@ static int inject(const struct inject_request *request, struct inject_outcome *o
 	in->request = request;
 	in->outcome = outcome;
 	in->error = error;
-	int code = begin(in);
+	in->verb = verb;
+	int code = run_tracer(in);
 
-	if (!code)
-		code = verb(in);
 	memcpy(outcome->object, in->target.object, sizeof(outcome->object));
 	end(in);
 	free(in);

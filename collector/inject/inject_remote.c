@@ -297,7 +297,9 @@ static bool pause_thread(struct inject_remote *r)
 		trace_wait(t, deadline_ns);
 		if (t->stop == TRACE_SIGNAL && t->signo != SIGSTOP)
 			return true; /* also good for that */
-		if (t->stop == TRACE_RUNS || t->stop == TRACE_GONE || t->stop == TRACE_EXEC)
+		if (t->stop == TRACE_EXEC)
+			trace_detach(t, 0);
+		if (t->stop == TRACE_RUNS || t->stop == TRACE_GONE)
 			return false;
 		signo = t->stop == TRACE_SIGNAL ? t->signo : 0;
 	}
@@ -313,6 +315,9 @@ bool inject_remote_end(struct inject_remote *r)
 		inject_point_leave(r->point);
 		return true;
 	}
+	/* Another program has nothing to be put back. */
+	if (t->stop == TRACE_EXEC)
+		trace_detach(t, 0);
 	if (t->stop == TRACE_GONE || !pause_thread(r))
 		return false;
 	if (was_running && !waits_at_door(r)) {

@@ -4,6 +4,7 @@ as if nothing had been. With a stand-in for the shim (tests/inject/standin.c), t
 LOCKJAM_TEST_ROUNDS: how often a busy program is attached to and detached from.
 LOCKJAM_TEST_STEP: of the tracer's calls of ptrace(), each how-manieth it is killed at.
 """
+import fcntl
 import os
 import re
 import signal
@@ -126,14 +127,16 @@ add_calls("with a stand-in", STANDIN)
 add_calls("with the shim", SHIM)
 
 
-def kill_at(case, pid, number, moment):
+def kill_at(case, pid, number, moment, library=STANDIN):
     """Attaches with an injector that is killed at its call `number` of ptrace(), "KILL_BEFORE" or
     "KILL_AFTER" it. False: it has not made so many."""
     env = clean_environment()
     env.update({"LD_PRELOAD": KILLER, "KILL_AT": str(number), moment: "1"})
-    result = case.run([victim_path("injector", "inject"), "attach", str(pid), STANDIN, case.dir],
-                      env=env)
-    assert result.returncode in (0, -signal.SIGKILL), result.stdout
+    result = case.run([victim_path("injector", "inject"), "attach", str(pid), library, case.dir,
+                       "20000"], env=env)
+    # The thread may have gone on to attach by itself, after the one before was killed.
+    is_early = "is being recorded already" in result.stdout
+    assert result.returncode in (0, -signal.SIGKILL) or is_early, result.stdout
     return result.returncode != 0
 
 
@@ -170,6 +173,11 @@ def _(case):
             assert event or 5000 <= ms < 5300, f"{name}: {ms} ms"
 
 
+def switches(pid):
+    """How often the main thread has given up the processor, or lost it."""
+    return proc.read(pid, "status").split("ctxt_switches:")[1:]
+
+
 @tap.test("who waits where nothing can be repeated exactly is left alone, and why is said")
 def _(case):
     expected = {"mutex": "waits for a lock", "futex": "waits for a lock",
@@ -177,11 +185,24 @@ def _(case):
                 "sigtimedwait": "waits for a signal with a time limit"}
     for name, text in expected.items():
         victim = blocked(case, name, 30)
-        switches = proc.read(victim.pid, "status").split("ctxt_switches:")[1]
+        before = switches(victim.pid)
         said = attach(case, victim.pid, 100)
         assert said.startswith("failed") and text in said, f"{name}: {said}"
-        assert proc.read(victim.pid, "status").split("ctxt_switches:")[1] == switches, name
+        assert switches(victim.pid) == before, name
         victim.kill()
+
+
+@tap.test("a thread that waits for a lock is not touched: another one makes the calls")
+def _(case):
+    path = case.path("lock")
+    with open(path, "w", encoding="ascii") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        victim = blocked(case, "fcntl", argument=path)
+        wait_until(lambda: proc.is_waiting_for_lock(victim.pid), "the wait")
+        before = switches(victim.pid)
+        rounds(case, victim.pid, SHIM, 3)
+        assert switches(victim.pid) == before, (before, switches(victim.pid))
+    assert outcome(victim)[0] == (0, 0)
 
 
 @tap.test("a call that has to wait for the loader is given up, and the thread is where it was")
@@ -251,12 +272,40 @@ def _(case):
     assert "is statically linked" in said, said
 
 
+def busy(case):
+    return case.start([victim_path("busy", "inject"), case.path("counter")]).await_ready()
+
+
+def finish_busy(victim):
+    """Ends it; what it has done."""
+    victim.process.stdin.close()
+    lines = victim.process.stdout.read().split("\n")
+    assert lines[-2] == "fine", lines
+    assert victim.process.wait() == 0
+    return ", ".join(lines[:-2])
+
+
+@tap.test("a busy program goes on unchanged when lockjam is killed in the middle, again and again", 900)
+def _(case):
+    if not os.path.exists(SHIM):
+        raise Skip("liblockjam.so was not built")
+    victim = busy(case)
+    kills = 0
+    for moment in ("KILL_BEFORE", "KILL_AFTER"):
+        for number in range(1, 100, 2 * STEP):
+            if not kill_at(case, victim.pid, number, moment, SHIM):
+                break
+            kills += 1
+            injector(case, "detach", victim.pid, 20000)
+    print(f"# killed {kills} times; meanwhile: {finish_busy(victim)}")
+
+
 @tap.test("a busy program goes on unchanged through rounds of attaching and detaching", 3600)
 def _(case):
     if not os.path.exists(SHIM):
         raise Skip("liblockjam.so was not built")
     os.makedirs(case.session)
-    victim = case.start([victim_path("busy", "inject"), case.path("counter")]).await_ready()
+    victim = busy(case)
     stood = []
     for i in range(MANY):
         for arguments in (("attach", victim.pid, SHIM, case.session, 20000),
@@ -267,13 +316,10 @@ def _(case):
             stood.append(int(said.split()[4]))
         for name in os.listdir(case.session):
             os.unlink(os.path.join(case.session, name))
-    victim.process.stdin.close()
-    lines = victim.process.stdout.read().split("\n")
+    meanwhile = finish_busy(victim)
     stood.sort()
     print(f"# {MANY} rounds; its thread was away for {stood[len(stood) // 2]} us at the median, "
-          f"{stood[-1]} us at most; meanwhile: {', '.join(lines[:-2])}")
-    assert lines[-2] == "fine", lines
-    assert victim.process.wait() == 0
+          f"{stood[-1]} us at most; meanwhile: {meanwhile}")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ static int seconds;
 static struct timespec limit;
 static int input; /* the descriptor with the event */
 static sigset_t usr1;
-static const char *library;
+static const char *argument; /* the third */
 
 static void on_usr1(int signo)
 {
@@ -238,6 +238,23 @@ static long in_fgetc(void)
 	return fgetc(stdin) == 'x';
 }
 
+static void *pause_only(void *unused)
+{
+	pause();
+	return unused;
+}
+
+/* The main thread waits for a lock, another one for nothing. */
+static long in_fcntl(void)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = open(argument, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, pause_only, NULL);
+	return fcntl(fd, F_SETLKW, &lock);
+}
+
 #ifndef IS_STATIC
 static void *load(void *path)
 {
@@ -253,7 +270,7 @@ static long at_door(void)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_create(&thread, NULL, load, (void *)library);
+	pthread_create(&thread, NULL, load, (void *)argument);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return pause();
 }
@@ -288,6 +305,7 @@ static const struct {
 	{"write", in_write},
 	{"handler", in_handler},
 	{"fgetc", in_fgetc},
+	{"fcntl", in_fcntl},
 #ifndef IS_STATIC
 	{"door", at_door},
 #endif
@@ -333,7 +351,7 @@ int main(int argc, char **argv)
 	seconds = argc > 2 ? atoi(argv[2]) : 0;
 	limit.tv_sec = seconds;
 	input = argc > 3 && call == in_accept ? listen_at(argv[3]) : STDIN_FILENO;
-	library = argc > 3 ? argv[3] : NULL;
+	argument = argc > 3 ? argv[3] : NULL;
 	sem_init(&semaphore, 0, 0);
 	if (call == in_sem_wait)
 		action.sa_handler = post;
