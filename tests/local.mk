@@ -222,6 +222,9 @@ tests_latch_plugin_now_la_SOURCES = tests/latch/plugin.c
 tests_latch_plugin_now_la_LDFLAGS = $(PLUGIN) $(BOUND_NOW)
 tests_latch_plugin_lazy_la_SOURCES = tests/latch/plugin.c
 tests_latch_plugin_lazy_la_LDFLAGS = $(PLUGIN) $(BOUND_LATE)
+check_LTLIBRARIES += tests/latch/opener.la
+tests_latch_opener_la_SOURCES = tests/latch/opener.c
+tests_latch_opener_la_LDFLAGS = $(PLUGIN)
 if HAVE_CXX
 check_LTLIBRARIES += tests/latch/plugin-throw.la
 tests_latch_plugin_throw_la_SOURCES = tests/latch/throw.cc

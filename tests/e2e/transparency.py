@@ -8,10 +8,11 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import case as lib_case, tap  # noqa: E402
-from lib.case import Skip, victim_path  # noqa: E402
+from lib.case import SHIM, Skip, clean_environment, victim_path  # noqa: E402
 
 TABLES = ("fcntl", "invalid", "signals", "dispositions", "interrupt", "processes", "limits",
           "functions", "functions-fortified")
+UNDER = {"preload": "the shim", "run": "lockjam run", "late": "a shim that was attached"}
 
 
 def sections(text):
@@ -27,11 +28,22 @@ def sections(text):
     return found
 
 
+def late_environment(case):
+    """The environment in which a program opens the shim and is attached to before main()."""
+    os.makedirs(case.session, exist_ok=True)
+    return dict(clean_environment(), LATCH_SHIM=SHIM, LATCH_FOLDER=case.session,
+                LD_PRELOAD=victim_path(".libs/opener.so", "latch"))
+
+
 def run_table(case, table, shim):
     """Output and exit status of a table in a directory of its own, so that files do not differ."""
     where = case.path(shim or "plain")
     os.mkdir(where)
-    result = case.run([victim_path(table, "transparency")], shim, cwd=where)
+    if shim == "late":
+        options = {"env": late_environment(case)}
+    else:
+        options = {"shim": shim}
+    result = case.run([victim_path(table, "transparency")], cwd=where, **options)
     own = [line for line in result.stderr.splitlines() if line.startswith("lockjam: ")]
     assert len(own) <= (shim == "run"), own  # `run` tells once at its end that it has findings
     errors = [line for line in result.stderr.splitlines() if line not in own]
@@ -55,18 +67,18 @@ def differences(plain, other):
 
 
 def add(table, shim):
-    @tap.test(f"{table} gives the same under {'the shim' if shim == 'preload' else 'lockjam run'}",
-              180)
+    @tap.test(f"{table} gives the same under {UNDER[shim]}", 180)
     def _(case):
         plain = run_table(case, table, None)
         shimmed = run_table(case, table, shim)
+        assert shim != "late" or os.listdir(case.session), "it was not attached to"
         wrong = differences(plain[1], shimmed[1])
         assert not wrong, "\n".join(wrong)
         assert shimmed == plain, f"without: {plain}\nwith: {shimmed}"
 
 
 for _table in TABLES:
-    for _shim in ("preload", "run"):
+    for _shim in UNDER:
         add(_table, _shim)
 
 
