@@ -9,6 +9,7 @@
 #include "cli/signals.h"
 #include "cli/text.h"
 #include "collector/arch/blocking_call.h"
+#include "collector/arch/syscall_name.h"
 
 static struct json_object *calls_array(const struct model *m, uint32_t handler)
 {
@@ -42,8 +43,8 @@ static struct json_object *interruptions_array(struct view *v, uint32_t handler)
 		if (x.handler != handler || !call)
 			continue;
 		o = json_object_new_object();
-		json_add_text(o, "call", call->name);
-		if (call->has_fd)
+		json_add_text(o, "call", syscall_name(call->number));
+		if (syscall_has_descriptor(call->number))
 			json_add_int(o, "fd", (int)x.args[0]);
 		else
 			json_add(o, "fd", NULL);
@@ -116,7 +117,7 @@ static struct json_object *thread_signals(const struct model_thread *t)
 	json_add_int(o, "tid", t->tid);
 	json_add_text(o, "blocked", signals_mask(text, sizeof(text), t->blocked));
 	json_add_text(o, "pending", signals_mask(text, sizeof(text), t->pending));
-	json_add_text(o, "call", call ? call->name : NULL);
+	json_add_text(o, "call", call ? syscall_name(call->number) : NULL);
 	if (call)
 		json_add_bool(o, "restarts", call->restart == CALL_RESTARTS);
 	else

@@ -10,6 +10,7 @@
 #include "cli/render_text.h"
 #include "cli/signals.h"
 #include "collector/arch/blocking_call.h"
+#include "collector/arch/syscall_name.h"
 
 #define THREADS_SHOWN 8
 
@@ -29,7 +30,7 @@ static void put_call(const struct view *v, const struct model_thread *t, uint64_
 
 	if (!call)
 		return;
-	fprintf(v->out, ", in %s()", call->name);
+	fprintf(v->out, ", in %s()", syscall_name(call->number));
 	if (!caught)
 		return;
 	fputs(call->restart == CALL_RESTARTS

@@ -11,6 +11,7 @@
 #include "cli/signals.h"
 #include "cli/text.h"
 #include "collector/arch/blocking_call.h"
+#include "collector/arch/syscall_name.h"
 
 #define SIGNALS_SHOWN 50
 
@@ -94,8 +95,8 @@ static void put_interruptions(const struct view *v, uint32_t handler)
 		if (x->handler != handler || !call)
 			continue;
 		fprintf(v->out, "    %s came before or into %s()", text_count(buffer, x->count, "delivery"),
-			call->name);
-		if (call->has_fd)
+			syscall_name(call->number));
+		if (syscall_has_descriptor(call->number))
 			fprintf(v->out, " on descriptor %d", (int)x->args[0]);
 		fprintf(v->out, ", which went on waiting%s\n",
 			x->acted == x->count ? ": the handler did more than to set a flag" : "");

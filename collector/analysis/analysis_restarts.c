@@ -12,6 +12,7 @@
 
 #include "collector/analysis/analysis_detect.h"
 #include "collector/arch/blocking_call.h"
+#include "collector/arch/syscall_name.h"
 
 static const struct blocking_call *call_of(const struct model_interruption *x)
 {
@@ -71,8 +72,11 @@ static const char *call_text(struct model *m, const struct model_interruption *x
 {
 	const struct blocking_call *call = call_of(x);
 
-	return call->has_fd ? model_stringf(m, "%s() on descriptor %d", call->name, (int)x->args[0])
-			    : model_stringf(m, "%s()", call->name);
+	const char *name = syscall_name(call->number);
+
+	return syscall_has_descriptor(call->number)
+		       ? model_stringf(m, "%s() on descriptor %d", name, (int)x->args[0])
+		       : model_stringf(m, "%s()", name);
 }
 
 /* Whether the thread sits in that call now; only of the living it is known. */

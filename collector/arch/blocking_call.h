@@ -5,7 +5,6 @@
 #ifndef LOCKJAM_BLOCKING_CALL_H
 #define LOCKJAM_BLOCKING_CALL_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum call_restart {
@@ -16,9 +15,7 @@ enum call_restart {
 
 struct blocking_call {
 	long number; /* of the processor that lockjam was built for */
-	const char *name;
 	enum call_restart restart;
-	bool has_fd; /* its first argument is a descriptor */
 };
 
 /* NULL: no call in which a thread waits for something outside of the kernel. args: its arguments. */
