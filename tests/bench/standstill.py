@@ -74,7 +74,7 @@ class Target:
         """{title: (command lines, whether frames are expected)}."""
         found = {"lockjam graph": ([[LOCKJAM, "graph"]], False),
                  "lslocks": ([["lslocks"]], False),
-                 "lockjam stacks": ([[LOCKJAM, "stacks", *self.asked]], True)}
+                 "lockjam stacks": ([[LOCKJAM, "stacks", "--all", *self.asked]], True)}
         if under("gdb"):
             found["gdb"] = (self.gdb(), True)
         if under("eu-stack"):
