@@ -56,10 +56,14 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 		uint64_t now = v->model->now_ns;
 
 		fprintf(v->out, ", for %s%s",
-			l->is_sampled ? "at least " : l->is_before ? "more than " : "",
+			l->is_sampled  ? "at least "
+			: l->is_before ? "more than "
+				       : "",
 			text_duration(buffer, now > l->since_ns ? now - l->since_ns : 0));
 		fprintf(v->out, " (%s %s)",
-			l->is_sampled ? "seen since" : l->is_before ? "since before" : "since",
+			l->is_sampled  ? "seen since"
+			: l->is_before ? "since before"
+				       : "since",
 			text_clock(buffer, text_real_ns(v->model, l->since_ns)));
 	}
 	if (l->fd >= 0 && !v->model->resources.items[l->resource].ino)
@@ -135,9 +139,10 @@ static void put_evidence(const struct view *v, const struct model_lock *l, unsig
 	bool is_of_core = v->model->core.path && l->process == v->model->core.process;
 
 	if (l->process == MODEL_NONE)
-		text = l->unowned ? l->unowned
-				  : "who it is could not be found: the descriptors of some processes "
-				    "cannot be read";
+		text = l->unowned
+			       ? l->unowned
+			       : "who it is could not be found: the descriptors of some processes "
+				 "cannot be read";
 	else if (l->evidence == EVIDENCE_INFERRED && is_of_core)
 		text = "inferred from the registers and the memory of its thread";
 	else if (l->evidence == EVIDENCE_INFERRED)
@@ -206,7 +211,8 @@ static void put_lease(const struct view *v, const struct model_lock *l, unsigned
 	const char *text = NULL;
 
 	if (l->kind == LOCK_LEASE && l->state == LOCK_WAITING)
-		text = "it opens or changes the file, which has to wait until the lease is given up";
+		text = "it opens or changes the file, which has to wait until the lease is given "
+		       "up";
 	else if (l->is_breaking)
 		text = "the kernel has told the holder to give it up";
 	if (!text)

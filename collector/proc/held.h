@@ -1,8 +1,8 @@
 /*
  * Which locks are held through the descriptors of a process: the "lock:" lines of
  * /proc/PID/fdinfo/FD, which are exact where /proc/locks is not (fs/locks.c, __show_fd_locks: they
- * belong to this very open file description, and of POSIX locks to this process). May be used by any
- * thread.
+ * belong to this very open file description, and of POSIX locks to this process). May be used by
+ * any thread.
  */
 #ifndef LOCKJAM_HELD_H
 #define LOCKJAM_HELD_H
@@ -16,8 +16,8 @@
 /* A descriptor that was looked at. */
 struct held_at {
 	pid_t pid;
-	pid_t task;       /* below whose entry of /proc it stands: pid, but for processes whose main
-			   * thread has ended before the others */
+	pid_t task; /* below whose entry of /proc it stands: pid, but for processes whose main
+		     * thread has ended before the others */
 	int fd;
 	int flags;        /* of open(2) */
 	int mnt_id;       /* of the file's mount; -1 unknown */

@@ -108,7 +108,7 @@ void lock_call_read_range(const struct proc *proc, pid_t pid, struct lock_call *
 	call->has_range = true;
 	call->mode = lock.l_type == F_WRLCK ? MODE_WRITE : MODE_READ;
 	call->start = lock.l_len < 0 ? last : lock.l_start;
-	call->end = lock.l_len == 0 ? MODEL_TO_EOF
+	call->end = lock.l_len == 0  ? MODEL_TO_EOF
 		    : lock.l_len < 0 ? (uint64_t)lock.l_start - 1
 				     : (uint64_t)last - 1;
 }

@@ -11,10 +11,10 @@
 struct lock_call {
 	enum lock_kind kind;
 	int fd;
-	uint64_t request;    /* of fcntl: the address of its struct flock */
-	bool is_compat;      /* of a 32-bit program */
-	bool is_wide;        /* is_compat: a struct flock64 */
-	bool has_range;      /* else the two below and, but for flock(), the mode are not known */
+	uint64_t request; /* of fcntl: the address of its struct flock */
+	bool is_compat;   /* of a 32-bit program */
+	bool is_wide;     /* is_compat: a struct flock64 */
+	bool has_range;   /* else the two below and, but for flock(), the mode are not known */
 	enum lock_mode mode;
 	uint64_t start, end; /* as in model_lock */
 };

@@ -343,22 +343,6 @@ int proc_read_task_stat(const struct proc *p, pid_t pid, pid_t tid, struct proc_
 	return got < 0 ? got : parse_stat(text, st);
 }
 
-int proc_read_uid(const struct proc *p, pid_t pid, uid_t *uid)
-{
-	char text[1024];
-	ssize_t got = proc_read_some(p, text, sizeof(text), "%d/status", pid);
-	unsigned effective;
-
-	if (got < 0)
-		return got;
-	const char *line = strstr(text, "\nUid:");
-
-	if (!line || sscanf(line, "\nUid: %*u %u", &effective) != 1)
-		return -EINVAL;
-	*uid = effective;
-	return 0;
-}
-
 /* "running", or "-1 SP PC", or "NUMBER ARG0..ARG5 SP PC", all but the number in hexadecimal. */
 int proc_read_syscall(const struct proc *p, pid_t pid, pid_t tid, struct proc_syscall *sc)
 {

@@ -56,3 +56,19 @@ bool proc_is_in_pid_namespace(const struct proc *p)
 	return !proc_readlink(p, link, sizeof(link), "self/ns/pid") &&
 	       strcmp(link, "pid:[4026531836]") != 0;
 }
+
+int proc_read_uid(const struct proc *p, pid_t pid, uid_t *uid)
+{
+	char text[1024];
+	ssize_t got = proc_read_some(p, text, sizeof(text), "%d/status", pid);
+	unsigned effective;
+
+	if (got < 0)
+		return got;
+	const char *line = strstr(text, "\nUid:");
+
+	if (!line || sscanf(line, "\nUid: %*u %u", &effective) != 1)
+		return -EINVAL;
+	*uid = effective;
+	return 0;
+}

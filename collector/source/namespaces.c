@@ -105,8 +105,9 @@ void namespaces_look(struct gather *g)
 		free(v->root);
 	}
 	if (left)
-		model_note(g->m, "the roots and pid namespaces of %u more processes were not "
-				 "looked at",
+		model_note(g->m,
+			   "the roots and pid namespaces of %u more processes were not "
+			   "looked at",
 			   left);
 	free(all.items);
 }

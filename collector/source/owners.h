@@ -31,7 +31,8 @@ void owners_find_among_recorded(struct gather *g, struct kernel_locks *k);
  */
 void owners_confirm(struct gather *g);
 
-/* Gives the requests for which no thread is known theirs, among the threads from `first` on that were read. */
+/* Gives the requests for which no thread is known theirs, among the threads from `first` on that
+ * were read. */
 void owners_name_waiters(struct gather *g, uint32_t first);
 
 #endif

@@ -74,8 +74,7 @@ static void want(struct search *s, struct lookups *all, struct kernel_lock *e, s
 	    index_first(pids, e->pid) == UINT32_MAX)
 		l.wants_name = index_add(pids, e->pid, 0);
 	l.wants_proof = !e->depth && owners_is_shared_kind(e);
-	if (!e->depth && resource != MODEL_NONE &&
-	    !s->g->m->resources.items[resource].path[0] &&
+	if (!e->depth && resource != MODEL_NONE && !s->g->m->resources.items[resource].path[0] &&
 	    index_first(files, resource) == UINT32_MAX)
 		l.wants_path = index_add(files, resource, 0);
 	if (l.wants_name || l.wants_path || l.wants_proof)
@@ -99,7 +98,8 @@ static void take_lookup(struct search *s, struct lookup *l)
 	/* Nobody can have a READ lease of a file that he has open for writing. */
 	if (e->is_breaking && l->at.fd >= 0 && (l->at.flags & O_ACCMODE) != O_RDONLY)
 		e->mode = MODE_WRITE;
-	/* Where it may not be looked at the kernel's word stands: it took the lock, and it lives. */
+	/* Where it may not be looked at the kernel's word stands: it took the lock, and it lives.
+	 */
 	if (l->error == -EACCES || l->error == -EPERM)
 		e->is_confirmed = s->is_pathless = true;
 	free(l->path);

@@ -16,8 +16,8 @@
 /* A descriptor that holds a lock of the form of wanted lines. */
 struct sighting {
 	struct held_at at;
-	uint32_t line; /* the first of the equal lines */
-	char *path;    /* malloc'ed, NULL unknown */
+	uint32_t line;                 /* the first of the equal lines */
+	char *path;                    /* malloc'ed, NULL unknown */
 	const struct sighting *leader; /* the first that was found of the same description */
 };
 
@@ -187,8 +187,7 @@ static bool is_recorded(const struct hunt *h, const struct sighting *sighting)
 
 		if (l->process == process && l->state == LOCK_HELD && l->kind == e->kind &&
 		    l->mode == e->mode && l->start == e->start && l->end == e->end &&
-		    m->resources.items[l->resource].ino == e->ino &&
-		    l->evidence != EVIDENCE_STALE)
+		    m->resources.items[l->resource].ino == e->ino && l->evidence != EVIDENCE_STALE)
 			return true;
 	}
 	return false;
@@ -326,7 +325,8 @@ static void hunt_done(struct hunt *h, uint32_t count)
 void owners_find_descriptions(struct search *s, const int *pids, uint32_t count,
 			      const uint32_t *wanted, uint32_t wanted_count)
 {
-	struct hunt h = {.s = s, .pids = pids, .looks = calloc(count + (size_t)1, sizeof(*h.looks))};
+	struct hunt h = {
+		.s = s, .pids = pids, .looks = calloc(count + (size_t)1, sizeof(*h.looks))};
 	bool is_ok = h.looks;
 
 	for (uint32_t i = 0; is_ok && i < wanted_count; i++)

@@ -13,11 +13,11 @@ struct search {
 	struct gather *g;
 	const struct proc *proc;
 	struct kernel_locks *k;
-	struct index mounts;     /* of ours: id -> device, for owners_mount_device() */
-	bool has_unreadable;     /* a process that was searched hides its descriptors */
-	bool is_incomplete;      /* so, or there were too many */
-	bool is_pathless;        /* a holder hides its descriptors, whose file we cannot name */
-	bool has_no_kcmp;        /* descriptors could not be compared */
+	struct index mounts; /* of ours: id -> device, for owners_mount_device() */
+	bool has_unreadable; /* a process that was searched hides its descriptors */
+	bool is_incomplete;  /* so, or there were too many */
+	bool is_pathless;    /* a holder hides its descriptors, whose file we cannot name */
+	bool has_no_kcmp;    /* descriptors could not be compared */
 };
 
 static inline bool owners_is_same_file(const struct kernel_lock *a, const struct kernel_lock *b)
@@ -31,7 +31,8 @@ static inline bool owners_is_same_lock(const struct kernel_lock *a, const struct
 	/* The mode of a lease that is being broken is a guess. */
 	bool is_same_mode = a->mode == b->mode || (a->is_breaking && b->is_breaking);
 
-	return a->kind == b->kind && is_same_mode && a->pid == b->pid && owners_is_same_file(a, b) && a->start == b->start && a->end == b->end;
+	return a->kind == b->kind && is_same_mode && a->pid == b->pid &&
+	       owners_is_same_file(a, b) && a->start == b->start && a->end == b->end;
 }
 
 /* Of an open file description, not of a process: who took it may be gone, others may have it. */
@@ -76,8 +77,8 @@ void owners_find_descriptions(struct search *s, const int *pids, uint32_t count,
 
 /* --- owners_unowned.c ------------------------------------------------------------------------- */
 
-/* Reads /proc/locks again: lines of `wanted` without a process that are gone, or were printed twice,
- * become outdated. */
+/* Reads /proc/locks again: lines of `wanted` without a process that are gone, or were printed
+ * twice, become outdated. */
 void owners_drop_released(struct search *s, const uint32_t *wanted, uint32_t count);
 
 /*

@@ -18,9 +18,9 @@
 
 /* What a process has to do with files that nobody has open. */
 struct keeper {
-	uint32_t line;     /* the first of the lines whose file it maps; MODEL_NONE none */
-	char *path;        /* of that file; malloc'ed, NULL unknown */
-	int socket;        /* with descriptors in flight; -1 none */
+	uint32_t line; /* the first of the lines whose file it maps; MODEL_NONE none */
+	char *path;    /* of that file; malloc'ed, NULL unknown */
+	int socket;    /* with descriptors in flight; -1 none */
 	unsigned in_flight;
 };
 
@@ -118,7 +118,8 @@ static void read_sockets(const struct quest *q, pid_t pid, struct keeper *keeper
 	for (ssize_t i = 0; i < count && keeper->socket < 0; i++) {
 		if (proc_readlink(q->s->proc, link, sizeof(link), "%d/fd/%d", pid, fds[i]) ||
 		    strncmp(link, "socket:", 7) != 0 ||
-		    proc_read_some(q->s->proc, text, sizeof(text), "%d/fdinfo/%d", pid, fds[i]) <= 0)
+		    proc_read_some(q->s->proc, text, sizeof(text), "%d/fdinfo/%d", pid, fds[i]) <=
+			    0)
 			continue;
 		const char *line = strstr(text, "\nscm_fds:");
 
@@ -167,10 +168,11 @@ static void note_sockets(const struct quest *q, uint32_t count)
 
 		if (keeper->socket < 0 || told++ >= SOCKETS_TOLD)
 			continue;
-		model_note(q->s->g->m,
-			   "process %d has %u descriptors waiting in its socket %d: what they lead to "
-			   "cannot be seen",
-			   q->pids[i], keeper->in_flight, keeper->socket);
+		model_note(
+			q->s->g->m,
+			"process %d has %u descriptors waiting in its socket %d: what they lead to "
+			"cannot be seen",
+			q->pids[i], keeper->in_flight, keeper->socket);
 	}
 	if (told > SOCKETS_TOLD)
 		model_note(q->s->g->m, "and %u more processes have descriptors waiting in sockets",

@@ -51,8 +51,7 @@ static bool read_file(const struct search *s, struct waiting *w)
 {
 	char text[1024];
 
-	w->at = (struct held_at){
-		.pid = w->pid, .task = w->tid, .fd = w->call.fd, .mnt_id = -1};
+	w->at = (struct held_at){.pid = w->pid, .task = w->tid, .fd = w->call.fd, .mnt_id = -1};
 	if (proc_read_some(s->proc, text, sizeof(text), "%d/fdinfo/%d", w->tid, w->call.fd) <= 0)
 		return false;
 	const char *ino = strstr(text, "\nino:"), *mount = strstr(text, "\nmnt_id:");
@@ -98,8 +97,8 @@ static void look_at_process(void *data, uint32_t item)
 		free(tids);
 }
 
-static bool is_line_of(const struct search *s, const struct kernel_lock *e,
-		       const struct waiting *w, bool is_exact)
+static bool is_line_of(const struct search *s, const struct kernel_lock *e, const struct waiting *w,
+		       bool is_exact)
 {
 	const struct lock_call *c = &w->call;
 
@@ -171,22 +170,22 @@ static void add_line(struct search *s, const struct waiting *w)
 	if (!grown)
 		return;
 	k->items = grown;
-	k->items[k->count++] = (struct kernel_lock){.kind = w->call.kind,
-						    .mode = w->call.mode,
-						    .pid = w->pid,
-						    .dev = w->dev,
-						    .ino = w->ino,
-						    .start = w->call.start,
-						    .end = w->call.has_range ? w->call.end
-									     : MODEL_TO_EOF,
-						    .depth = 1,
-						    .blocker = MODEL_NONE,
-						    .is_deduced = true,
-						    .lock = MODEL_NONE,
-						    .process = process,
-						    .fd = w->call.fd,
-						    .tid = w->tid,
-						    .copy_of = MODEL_NONE};
+	k->items[k->count++] =
+		(struct kernel_lock){.kind = w->call.kind,
+				     .mode = w->call.mode,
+				     .pid = w->pid,
+				     .dev = w->dev,
+				     .ino = w->ino,
+				     .start = w->call.start,
+				     .end = w->call.has_range ? w->call.end : MODEL_TO_EOF,
+				     .depth = 1,
+				     .blocker = MODEL_NONE,
+				     .is_deduced = true,
+				     .lock = MODEL_NONE,
+				     .process = process,
+				     .fd = w->call.fd,
+				     .tid = w->tid,
+				     .copy_of = MODEL_NONE};
 	owners_use_path(s, merge_resource(s->g, &k->items[k->count - 1]), &w->at);
 }
 
@@ -246,7 +245,8 @@ static struct waiting *collect(const struct watch *h, uint32_t count, uint32_t *
 
 void owners_find_waiters(struct search *s, const int *pids, uint32_t count, bool want_unlisted)
 {
-	struct watch h = {.s = s, .pids = pids, .looks = calloc(count + (size_t)1, sizeof(*h.looks))};
+	struct watch h = {
+		.s = s, .pids = pids, .looks = calloc(count + (size_t)1, sizeof(*h.looks))};
 	struct waiting *all = NULL;
 	struct index by_ino = {0};
 	uint32_t total;

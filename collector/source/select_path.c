@@ -32,8 +32,8 @@ static void *follow(void *data)
 	struct statx st;
 
 	a->real = realpath(a->path, NULL);
-	if (a->real && !statx(AT_FDCWD, a->real, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO,
-			      &st)) {
+	if (a->real &&
+	    !statx(AT_FDCWD, a->real, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &st)) {
 		a->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
 		a->ino = st.stx_ino;
 	}
@@ -73,8 +73,9 @@ static struct answer *ask(struct gather *g, const char *path)
 	if (!pthread_timedjoin_np(thread, NULL, &end))
 		return a;
 	pthread_detach(thread);
-	model_note(g->m, "%s could not be followed within %d seconds (its file system does not "
-			 "answer): only its name was compared",
+	model_note(g->m,
+		   "%s could not be followed within %d seconds (its file system does not "
+		   "answer): only its name was compared",
 		   path, PATIENCE_S);
 	return NULL;
 }
