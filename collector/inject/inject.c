@@ -163,6 +163,9 @@ static int explain_point(struct injection *in, int code, const char *reason)
 
 	if (code == -ESRCH)
 		return fail(in, code, "has ended", "");
+	if (code == -EPERM)
+		return fail(in, code, "may not be traced",
+			    "run as its user or as root; has a debugger taken it meanwhile?");
 	snprintf(cause, sizeof(cause), "no thread came to a safe point: the last one looked at %s",
 		 reason);
 	return fail(in, code, cause, "try again, or with a longer --timeout");

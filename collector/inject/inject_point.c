@@ -184,9 +184,7 @@ static int stop(const struct sight *s, struct inject_point *point, const char **
 	uint64_t deadline = trace_clock_ns() + STOP_NS;
 	int error = trace_seize(&point->trace, s->tid);
 
-	*reason = error == -EPERM
-			  ? "may not be traced (run as its user or as root; another tracer?)"
-			  : "the thread is gone";
+	*reason = "the thread is gone";
 	if (!error)
 		error = trace_interrupt(&point->trace);
 	if (error)
