@@ -247,8 +247,9 @@ def _(case):
 def _(case):
     actor = case.actor()
     actor.do("got = []; signal.signal(signal.SIGUSR1, lambda *a: got.append(a[0]))")
+    actor.do("number = 134 if os.uname().machine == 'aarch64' else 13  # rt_sigaction")
     actor.do("libc = ctypes.CDLL(None); raw = ctypes.create_string_buffer(32)")
-    actor.do("def kernel(): libc.syscall(13, 10, None, raw, 8); return raw.raw.hex()")
+    actor.do("def kernel(): libc.syscall(number, 10, None, raw, 8); return raw.raw.hex()")
     before = actor.do("kernel()")
     attach(case, actor)
     assert actor.do("kernel()") != before

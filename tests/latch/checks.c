@@ -18,6 +18,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#if defined(__aarch64__)
+#define RELOCATION_COPY R_AARCH64_COPY
+#define RELOCATION_CALL R_AARCH64_JUMP_SLOT
+#else
+#define RELOCATION_COPY R_X86_64_COPY
+#define RELOCATION_CALL R_X86_64_JUMP_SLOT
+#endif
+
 #define WORDS 65536
 #define MAPPINGS 4096
 
@@ -55,11 +63,11 @@ static void note_words(const struct link_map *map, const ElfW(Rela) *first, size
 	for (const ElfW(Rela) *r = first; r < first + count; r++) {
 		uintptr_t *at = (uintptr_t *)(map->l_addr + r->r_offset);
 
-		if (!ELF64_R_SYM(r->r_info) || ELF64_R_TYPE(r->r_info) == R_X86_64_COPY ||
+		if (!ELF64_R_SYM(r->r_info) || ELF64_R_TYPE(r->r_info) == RELOCATION_COPY ||
 		    (uintptr_t)at % sizeof(*at) || before.word_count == WORDS)
 			continue;
 		before.words[before.word_count++] =
-			(struct word){at, *at, ELF64_R_TYPE(r->r_info) == R_X86_64_JUMP_SLOT};
+			(struct word){at, *at, ELF64_R_TYPE(r->r_info) == RELOCATION_CALL};
 	}
 }
 
