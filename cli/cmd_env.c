@@ -51,6 +51,8 @@ static void put_assignments(const struct options *o, const char *preload, const 
 	put(SEG_ENV_DIR, dir);
 	if (o->is_protected)
 		put(SEG_ENV_PROTECT, "1");
+	if (o->unsafe)
+		put(SEG_ENV_UNSAFE, o->unsafe);
 }
 
 /* A directory that nobody is told of is of no use. */
@@ -97,6 +99,6 @@ const struct command command_env = {
 	.args = "[-o DIR] [--format=FORMAT]",
 	.summary = "The assignments that put a service under the shim",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_ENV_FORMAT, OPTION_PROTECT,
-					    OPTION_END},
+					    OPTION_UNSAFE, OPTION_END},
 	.run = run,
 };

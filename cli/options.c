@@ -10,6 +10,11 @@
 #include "cli/message.h"
 #include "cli/render.h"
 
+/* What the shim has room for (preload/spare.def, preload/named.c). */
+#define UNSAFE_MAX 64
+#define UNSAFE_BYTES 4096
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_$."
+
 /* One line per option; `apply` returns NULL, or what is wrong with its value. */
 struct option_spec {
 	enum option_id id;
@@ -142,6 +147,22 @@ static const char *apply_detach(struct options *o, const char *value)
 	return NULL;
 }
 
+/* Names of C, or of C++ as the linker has them. */
+static const char *apply_unsafe(struct options *o, const char *value)
+{
+	size_t length, names = 0;
+
+	o->unsafe = value;
+	for (const char *name = value; name; name = name[length] ? name + length + 1 : NULL) {
+		length = strcspn(name, ",");
+		if (!length || strspn(name, NAME_CHARACTERS) != length)
+			return "not names of functions with commas between them";
+		if (++names > UNSAFE_MAX)
+			return "too many functions: 64 can be named";
+	}
+	return strlen(value) < UNSAFE_BYTES ? NULL : "too long";
+}
+
 static const char *apply_exe(struct options *o, const char *value)
 {
 	o->exe = value;
@@ -195,6 +216,8 @@ static const struct option_spec specs[] = {
 	 apply_suppress},
 	{OPTION_SYSROOT, "sysroot", "PATH", "where the programs' files are looked up",
 	 apply_sysroot},
+	{OPTION_UNSAFE, "unsafe", "FUNCTION,...",
+	 "these functions of libraries are unsafe in handlers, too", apply_unsafe},
 	{OPTION_HELP, "help", NULL, "print this help", NULL},
 	{OPTION_VERSION, "version", NULL, "print the version", NULL},
 };

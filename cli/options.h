@@ -34,6 +34,7 @@ enum option_id {
 	OPTION_SUPPRESS,
 	OPTION_SYSROOT,
 	OPTION_TIMEOUT,
+	OPTION_UNSAFE,
 };
 
 /* What was given. Strings are those of argv. */
@@ -41,6 +42,7 @@ struct options {
 	const struct command *command;
 	const char *dir;
 	const char *sysroot;
+	const char *unsafe;   /* names of functions, NULL not given */
 	const char *suppress; /* a file, NULL not given: see suppress_path() */
 	const char *core; /* the operand of `report`, if it is a core */
 	const char *exe;

@@ -7,6 +7,7 @@
 
 #include "preload/latch.h"
 #include "preload/lookup.h"
+#include "preload/named.h"
 #include "preload/process.h"
 #include "preload/protect.h"
 #include "preload/real.h"
@@ -23,6 +24,7 @@ __attribute__((constructor(101))) static void shim_constructor(void)
 	} else {
 		protect_init();
 		process_init();
+		named_init();
 	}
 	errno = saved_errno;
 }

@@ -48,18 +48,25 @@ bool latch_wrapper_is_ours(uintptr_t address)
 	return address >= (uintptr_t)__ehdr_start && address < (uintptr_t)_end;
 }
 
-static void add(const char *name, const void *wrapper)
+void latch_wrapper_add(const char *name, const struct latch_wrapper *wrapper)
 {
-	void *function = lookup_next(name);
 	uint32_t slot = find(name);
 
 	table.slots[slot].name = name;
-	table.slots[slot].wrapper = (struct latch_wrapper){
+	table.slots[slot].wrapper = *wrapper;
+}
+
+static void add(const char *name, const void *wrapper)
+{
+	void *function = lookup_next(name);
+	struct latch_wrapper w = {
 		.wrapper = (uintptr_t)wrapper,
 		.function = (uintptr_t)function,
 		.is_libc_only = function && lookup_is_libc_only(name, function),
 		.version = function && function == lookup_libc(name) ? lookup_libc_version(name) : NULL,
 	};
+
+	latch_wrapper_add(name, &w);
 }
 
 static void add_exported(const char *name, void *function)

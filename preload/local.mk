@@ -52,6 +52,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/lookup.h \
 	preload/module.c \
 	preload/module.h \
+	preload/named.c \
+	preload/named.h \
 	preload/process.c \
 	preload/process.h \
 	preload/protect.c \
@@ -74,6 +76,7 @@ preload_liblockjam_la_SOURCES = \
 	preload/signal.h \
 	preload/stack.c \
 	preload/stack.h \
+	preload/spare.def \
 	preload/sys.h \
 	preload/text.h \
 	preload/thunk.c \

@@ -277,20 +277,43 @@ bool lookup_is_libc_only(const char *name, const void *function)
 	return t.gnu_hash && t.gnu_hash[0] && !has_other(&t, name, (uintptr_t)function);
 }
 
-const char *lookup_libc_version(const char *name)
+/* Of the default version of the name in that module; NULL where it has none. */
+static const char *version_in(const struct link_map *map, const char *name)
 {
 	const ElfW(Verdef) *d;
 	struct table t;
 	uint32_t index;
 
-	if (!modules.libc)
-		return NULL;
-	read_dynamic(modules.libc, &t);
+	read_dynamic(map, &t);
 	index = find_index(&t, name);
 	for (d = t.definitions; index && t.versions && d;) {
 		if (d->vd_ndx == t.versions[index])
 			return t.strings + ((const ElfW(Verdaux) *)((const char *)d + d->vd_aux))->vda_name;
 		d = d->vd_next ? (const void *)((const char *)d + d->vd_next) : NULL;
+	}
+	return NULL;
+}
+
+const char *lookup_libc_version(const char *name)
+{
+	return modules.libc ? version_in(modules.libc, name) : NULL;
+}
+
+void *lookup_first(const char *name, bool *is_only, const char **version)
+{
+	find_modules();
+	if (!modules.own || find_in(modules.own, name))
+		return NULL;
+	for (const struct link_map *m = modules.first; m; m = m->l_next) {
+		void *function = is_searched(m) ? find_in(m, name) : NULL;
+		struct table t;
+
+		if (!function)
+			continue;
+		read_dynamic(m, &t);
+		*is_only = t.gnu_hash && t.gnu_hash[0] && !has_other(&t, name, (uintptr_t)function);
+		*version = version_in(m, name);
+		return function;
 	}
 	return NULL;
 }

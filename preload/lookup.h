@@ -18,6 +18,13 @@
  */
 void *lookup_next(const char *name);
 
+/*
+ * What the objects of the start call by this name: the default version in the first module of the loader's
+ * order. NULL if none has it, or the shim does. `is_only`: no other version leads elsewhere.
+ * `version`: its name, or NULL.
+ */
+void *lookup_first(const char *name, bool *is_only, const char **version);
+
 /* Fixes the list of modules; called by the constructor. */
 void lookup_init(void);
 

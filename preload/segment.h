@@ -68,6 +68,7 @@
 
 #define SEG_ENV_DIR "LOCKJAM_DIR"         /* the session's directory */
 #define SEG_ENV_PROTECT "LOCKJAM_PROTECT" /* "1": the emergency arena for handlers */
+#define SEG_ENV_UNSAFE "LOCKJAM_UNSAFE"   /* functions that are unsafe in handlers: NAME,... */
 #define SEG_ENV_TRACK "LOCKJAM_TRACK"     /* reserved: how much of thread locks is recorded */
 
 enum seg_table_id {
@@ -347,6 +348,7 @@ enum seg_why {
 	SEG_WHY_LOADER = 1 << 10, /* may load a module */
 	SEG_WHY_CODE = 1 << 11,   /* calls functions of the program (atexit, atfork, callbacks) */
 	SEG_WHY_FIRST = 1 << 12,  /* prepares something at its first call */
+	SEG_WHY_NAMED = 1 << 14,  /* the user says so */
 	SEG_WHY_SAFE = 1 << 13,   /* alone: safe in glibc by its manual, not by POSIX */
 };
 

@@ -110,6 +110,7 @@ thunk_real:
 
 #define UNSAFE(name, way, why) THUNK name, way
 #include "preload/unsafe.list"
+#include "preload/spare.def"
 #undef UNSAFE
 
 	.data

@@ -33,14 +33,30 @@ enum {
 	LOADER = SEG_WHY_LOADER,
 	CODE = SEG_WHY_CODE,
 	FIRST = SEG_WHY_FIRST,
+	NAMED = SEG_WHY_NAMED,
 	SAFE = SEG_WHY_SAFE,
 };
 
 const struct thunk_info thunk_info[THUNK_COUNT] = {
 #define UNSAFE(name, way, why) [THUNK_##name] = {#name, THUNK_##way, why},
 #include "preload/unsafe.list"
+#include "preload/spare.def"
 #undef UNSAFE
 };
+
+#define UNSAFE(name, way, why) void name(void) __attribute__((visibility("hidden")));
+#include "preload/spare.def"
+#undef UNSAFE
+static void (*const spare_thunks[THUNK_SPARES])(void) = {
+#define UNSAFE(name, way, why) name,
+#include "preload/spare.def"
+#undef UNSAFE
+};
+
+static struct {
+	const char *names[THUNK_SPARES];
+	uint32_t used;
+} spare;
 
 /* Set once the entry is: a bit per thunk. */
 static _Atomic uint64_t known[(THUNK_COUNT + 63) / 64];
@@ -73,6 +89,23 @@ void thunk_lead(enum thunk_id id, void *function)
 {
 	atomic_store_explicit(&thunk_real[id], function, memory_order_relaxed);
 	atomic_fetch_or_explicit(&known[id / 64], UINT64_C(1) << id % 64, memory_order_release);
+}
+
+void *thunk_spare(const char *name, void *function)
+{
+	uint32_t i = spare.used;
+
+	if (i == THUNK_SPARES)
+		return NULL;
+	spare.names[i] = name;
+	spare.used++;
+	thunk_lead(THUNK_SPARE + i, function);
+	return (void *)spare_thunks[i];
+}
+
+static const char *name_of(uint32_t id)
+{
+	return id < THUNK_SPARE ? thunk_info[id].name : spare.names[id - THUNK_SPARE];
 }
 
 static void *find(uint32_t id)
@@ -129,7 +162,7 @@ static bool returns_to_us(uint32_t id)
 static void record(uint32_t id, struct shim_frame *frame, const uint64_t *regs, uint16_t flags)
 {
 	struct finding_call call = {
-		.function = thunk_info[id].name,
+		.function = name_of(id),
 		.frame = frame,
 		.regs = regs,
 		.why = thunk_info[id].why,

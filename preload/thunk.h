@@ -15,9 +15,13 @@
 enum thunk_id {
 #define UNSAFE(name, way, why) THUNK_##name,
 #include "preload/unsafe.list"
+#include "preload/spare.def"
 #undef UNSAFE
 	THUNK_COUNT
 };
+
+#define THUNK_SPARE THUNK_lockjam_spare_00 /* the first one without a function of its own */
+#define THUNK_SPARES (THUNK_COUNT - THUNK_SPARE)
 
 /* How a thunk goes on; see unsafe.def. */
 enum thunk_way {
@@ -47,6 +51,12 @@ void thunk_leave(void) __attribute__((visibility("hidden")));
 
 /* Leads a thunk elsewhere, also one whose function is known. For the constructor. */
 void thunk_lead(enum thunk_id id, void *function);
+
+/*
+ * A thunk in front of `function`, which is called `name` (it stays the caller's); NULL when there is none
+ * left. While the process has one thread.
+ */
+void *thunk_spare(const char *name, void *function);
 
 /* The lowest and highest address that belongs to the allocator's own code, with some slack. */
 void thunk_allocator_range(uint64_t *low, uint64_t *high);

@@ -90,6 +90,8 @@ VICTIMS = \
 	tests/victims/longjmp-out \
 	tests/victims/nested \
 	tests/victims/outside-handlers \
+	tests/victims/own-unsafe \
+	tests/victims/own-unsafe-now \
 	tests/victims/polling \
 	tests/victims/polling-ended \
 	tests/victims/protected \
@@ -119,6 +121,13 @@ EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h tests/victims/wait.
 	tests/victims/wait-posix32.S \
 	tests/victims/swallow.h
 
+tests_victims_own_unsafe_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_victims_own_unsafe_LDFLAGS = -Wl,-z,lazy
+tests_victims_own_unsafe_LDADD = -lm
+tests_victims_own_unsafe_now_SOURCES = tests/victims/own-unsafe.c
+tests_victims_own_unsafe_now_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_victims_own_unsafe_now_LDFLAGS = -Wl,-z,now -Wl,-z,relro
+tests_victims_own_unsafe_now_LDADD = -lm
 # Calls, not what the compiler knows of them.
 tests_victims_handler_posix_CFLAGS = $(AM_CFLAGS) -fno-builtin
 tests_victims_heap_single_nopie_SOURCES = tests/victims/heap-single.c

@@ -24,6 +24,7 @@ static const struct {
 	{SEG_WHY_LOADER, "may load a library"},
 	{SEG_WHY_CODE, "runs functions of the program"},
 	{SEG_WHY_FIRST, "prepares itself at its first call"},
+	{SEG_WHY_NAMED, "is on the user's list of unsafe functions"},
 	{SEG_WHY_SAFE, "is not on POSIX's list of safe functions, but glibc's manual promises it"},
 };
 #define CLAUSES (sizeof(clauses) / sizeof(clauses[0]))

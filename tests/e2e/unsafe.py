@@ -1,12 +1,13 @@
 """Why a call in a handler is unsafe, told with each finding; and that safe calls give none: all that
 POSIX lets a handler call."""
+import json
 import os
 import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import tap, views  # noqa: E402
-from lib.case import SRCDIR, victim_path  # noqa: E402
+from lib.case import LOCKJAM, SRCDIR, victim_path  # noqa: E402
 from lib.elf import imported  # noqa: E402
 
 # One function for each bit of enum seg_why, and a word of the clause that tells it.
@@ -78,6 +79,36 @@ def _(case):
     called = imported(victim_path("handler-posix"))
     missing = [name for name in safe_functions() if name not in called]
     assert set(missing) == set(NOT_IMPORTED), set(missing) ^ set(NOT_IMPORTED)
+
+
+def add_named(name):
+    @tap.test(f"{name}: functions that the user names, and none without")
+    def _(case):
+        argv = [victim_path(name)]
+        for names in ("", "cbrt", "hypot", "hypot,cbrt,nonsense", "malloc,nonsense", "pointer"):
+            option = [f"--unsafe={names}"] if names else []
+            path = case.path("session-" + names)
+            result = case.run([LOCKJAM, "run", "-o", path, *option, *argv], input="", stdin=None)
+            assert result.returncode == 0 and "ready" in result.stdout, result
+            view = json.loads(case.run([LOCKJAM, "report", "--format=json", path]).stdout)
+            wanted = {f: 1 for f in set(names.split(",")) & {"cbrt", "hypot"}}
+            found = view["findings"]
+            assert {f["function"]: f["count"] for f in found} == wanted, (names, found)
+            assert all("on the user's list" in f["evidence"] for f in found), found
+            assert not any("redirected" in n["text"] for n in view["notes"]), view["notes"]
+
+
+for _name in ("own-unsafe", "own-unsafe-now"):
+    add_named(_name)
+
+
+@tap.test("names that are none, and too many, are refused; env tells them")
+def _(case):
+    for value in ("", "a,,b", "a b", "a,", ",".join(f"f{i}" for i in range(65)), "x" * 5000):
+        result = case.run([LOCKJAM, "env", f"--unsafe={value}"])
+        assert result.returncode == 2 and not result.stdout, (value, result)
+    result = case.run([LOCKJAM, "env", "-o", case.session, "--unsafe=one,two"])
+    assert "export LOCKJAM_UNSAFE='one,two'\n" in result.stdout, result
 
 
 if __name__ == "__main__":
