@@ -1,5 +1,5 @@
 /*
- * Scenario: one handler calls a function for each reason that a function can have to be unsafe; none
+ * Scenario: a timer's signal interrupts a loop of the program. The handler calls a function for each reason that a function can have to be unsafe; none
  * of them blocks here. Then the same again outside of the handler.
  * Expect: unsafe-call-in-handler for each, with its reason; unportable-call-in-handler for getenv.
  * Twin: handler-posix.c.
@@ -17,6 +17,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static const void *volatile result;
 static char words[] = "some words";
 static time_t now;
+static volatile sig_atomic_t is_done;
 
 static int look(struct dl_phdr_info *info, size_t size, void *data)
 {
@@ -52,13 +53,21 @@ static void on_usr1(int signo, siginfo_t *info, void *context)
 	(void)signo, (void)info, (void)context;
 	call_all();
 	errno = saved_errno;
+	is_done = 1;
 }
 
 int main(void)
 {
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct itimerspec when = { .it_value.tv_nsec = 1000000 };
+	timer_t timer;
+
 	victim_watchdog();
 	victim_handle(SIGUSR1, on_usr1, 0);
-	raise(SIGUSR1);
+	victim_must(timer_create(CLOCK_MONOTONIC, &event, &timer), "timer_create");
+	victim_must(timer_settime(timer, 0, &when, NULL), "timer_settime");
+	while (!is_done)
+		;
 	call_all();
 	victim_ready();
 	return 0;
