@@ -35,11 +35,10 @@ static int set_environment(const struct options *o, const char *dir)
 		return STATUS_FAILED;
 	}
 	preload = shim_preload(path, getenv("LD_PRELOAD"));
-	failed =
-		!preload || setenv("LD_PRELOAD", preload, 1) < 0 ||
-		setenv(SEG_ENV_DIR, dir, 1) < 0 ||
-		(o->is_protected && setenv(SEG_ENV_PROTECT, "1", 1) < 0) ||
-		(o->unsafe && setenv(SEG_ENV_UNSAFE, o->unsafe, 1) < 0);
+	failed = !preload || setenv("LD_PRELOAD", preload, 1) < 0 ||
+		 setenv(SEG_ENV_DIR, dir, 1) < 0 ||
+		 (o->is_protected && setenv(SEG_ENV_PROTECT, "1", 1) < 0) ||
+		 (o->unsafe && setenv(SEG_ENV_UNSAFE, o->unsafe, 1) < 0);
 	free(preload);
 	if (failed)
 		message(NULL, strerror(ENOMEM), NULL);

@@ -126,7 +126,8 @@ struct json_object *json_frames(struct view *v, uint32_t stack)
 	return frames;
 }
 
-/* Of processes that are not recorded only those are asked who they are whose threads are looked at. */
+/* Of processes that are not recorded only those are asked who they are whose threads are looked at.
+ */
 static void add_identity(struct json_object *o, const struct model_process *p)
 {
 	if (p->state == PROCESS_LIVE && !p->has_segment && !p->start_time) {
@@ -144,8 +145,8 @@ static void add_identity(struct json_object *o, const struct model_process *p)
 
 struct json_object *json_processes(const struct view *v)
 {
-	static const char *const states[] = {"live", "exited", "killed", "execed", "dumped",
-					     "detached"};
+	static const char *const states[] = {"live",   "exited", "killed",
+					     "execed", "dumped", "detached"};
 	struct json_object *array = json_object_new_array();
 
 	for (uint32_t i = 0; i < v->model->processes.count; i++) {

@@ -57,8 +57,8 @@ static struct json_object *sharers(const struct model *m, uint32_t lock)
 	for (uint32_t i = m->locks.items[lock].next_copy; i != MODEL_NONE;
 	     i = m->locks.items[i].next_copy)
 		json_object_array_add(
-			array, json_object_new_int(
-				       m->processes.items[m->locks.items[i].process].pid));
+			array,
+			json_object_new_int(m->processes.items[m->locks.items[i].process].pid));
 	return array;
 }
 

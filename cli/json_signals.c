@@ -141,14 +141,14 @@ struct json_object *json_dispositions(const struct view *v)
 		json_add_text(o, "caught", signals_mask(text, sizeof(text), s->caught));
 		json_add_text(o, "ignored", signals_mask(text, sizeof(text), s->ignored));
 		json_add_text(o, "pending", signals_mask(text, sizeof(text), s->pending));
-		json_add_text(o, "stuck",
-			      signals_mask(text, sizeof(text), signals_stuck(m, s)));
+		json_add_text(o, "stuck", signals_mask(text, sizeof(text), signals_stuck(m, s)));
 		json_add_number(o, "queued", s->queued);
 		json_add_number(o, "queue_limit", s->queue_limit);
 		for (uint32_t t = 0; t < m->threads.count; t++)
 			if (m->threads.items[t].process == s->process &&
 			    m->threads.items[t].has_signals)
-				json_object_array_add(threads, thread_signals(&m->threads.items[t]));
+				json_object_array_add(threads,
+						      thread_signals(&m->threads.items[t]));
 		json_add(o, "threads", threads);
 		json_object_array_add(array, o);
 	}

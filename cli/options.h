@@ -21,8 +21,8 @@ enum option_id {
 	/* Without a short form: */
 	OPTION_DETACH = 256,
 	OPTION_DURATION,
-	OPTION_FORMAT, /* of the reading commands: text, json */
-	OPTION_ENV_FORMAT,   /* of `env`: shell, systemd */
+	OPTION_FORMAT,     /* of the reading commands: text, json */
+	OPTION_ENV_FORMAT, /* of `env`: shell, systemd */
 	OPTION_ERROR_EXITCODE,
 	OPTION_EXE,
 	OPTION_INJECT,
@@ -44,7 +44,7 @@ struct options {
 	const char *sysroot;
 	const char *unsafe;   /* names of functions, NULL not given */
 	const char *suppress; /* a file, NULL not given: see suppress_path() */
-	const char *core; /* the operand of `report`, if it is a core */
+	const char *core;     /* the operand of `report`, if it is a core */
 	const char *exe;
 	const struct renderer *renderer; /* never NULL */
 	bool is_systemd;
@@ -53,10 +53,10 @@ struct options {
 	bool is_protected;
 	bool no_stop;
 	bool is_injecting, is_detaching;
-	uint32_t max_frames; /* 0: not given */
-	int error_exitcode; /* -1: not given */
+	uint32_t max_frames;                           /* 0: not given */
+	int error_exitcode;                            /* -1: not given */
 	uint64_t interval_ns, duration_ns, timeout_ns; /* 0: not given */
-	char **operands;    /* NULL ends */
+	char **operands;                               /* NULL ends */
 	int operand_count;
 };
 

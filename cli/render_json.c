@@ -26,7 +26,8 @@ static struct json_object *notes_array(const struct view *v)
 	for (uint32_t i = 0; i < m->notes.count; i++)
 		add_note(array, m->notes.items[i].text, m->notes.items[i].count);
 	if (v->backtraces_left_out)
-		add_note(array, "a holder that blocks others has no backtrace here (--all gives all)",
+		add_note(array,
+			 "a holder that blocks others has no backtrace here (--all gives all)",
 			 v->backtraces_left_out);
 	if (v->threads_left_out)
 		add_note(array, "a thread of the core has no backtrace here (--all gives all)",

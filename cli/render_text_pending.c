@@ -33,9 +33,8 @@ static void put_call(const struct view *v, const struct model_thread *t, uint64_
 	fprintf(v->out, ", in %s()", syscall_name(call->number));
 	if (!caught)
 		return;
-	fputs(call->restart == CALL_RESTARTS
-		      ? ": goes on waiting after a handler with SA_RESTART"
-		      : ": returns EINTR after any handler",
+	fputs(call->restart == CALL_RESTARTS ? ": goes on waiting after a handler with SA_RESTART"
+					     : ": returns EINTR after any handler",
 	      v->out);
 }
 
@@ -91,8 +90,8 @@ static void put_process(const struct view *v, const struct model_signals *s)
 	fprintf(v->out, "    catches %s", signals_mask(text, sizeof(text), s->caught));
 	fprintf(v->out, "; ignores %s", signals_mask(text, sizeof(text), s->ignored));
 	if (s->queued)
-		fprintf(v->out, "; %" PRIu64 " of %" PRIu64 " signals of its user queued", s->queued,
-			s->queue_limit);
+		fprintf(v->out, "; %" PRIu64 " of %" PRIu64 " signals of its user queued",
+			s->queued, s->queue_limit);
 	fputc('\n', v->out);
 	put_pending(v, s);
 	put_threads(v, s);

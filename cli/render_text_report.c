@@ -152,8 +152,8 @@ static void put_what_is_wrong(struct view *v)
 /* --- processes ----------------------------------------------------------------------------- */
 
 #define STATES PROCESS_STATES
-static const char *const state_names[STATES] = {"live", "exited", "killed", "replaced by exec",
-						"as in its core", "no longer recorded"};
+static const char *const state_names[STATES] = {
+	"live", "exited", "killed", "replaced by exec", "as in its core", "no longer recorded"};
 
 struct group {
 	const char *name;

@@ -94,8 +94,8 @@ static void put_interruptions(const struct view *v, uint32_t handler)
 
 		if (x->handler != handler || !call)
 			continue;
-		fprintf(v->out, "    %s came before or into %s()", text_count(buffer, x->count, "delivery"),
-			syscall_name(call->number));
+		fprintf(v->out, "    %s came before or into %s()",
+			text_count(buffer, x->count, "delivery"), syscall_name(call->number));
 		if (syscall_has_descriptor(call->number))
 			fprintf(v->out, " on descriptor %d", (int)x->args[0]);
 		fprintf(v->out, ", which went on waiting%s\n",

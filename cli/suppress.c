@@ -15,7 +15,13 @@
 
 #define BLANKS " \t\r\n"
 
-enum { FUNCTION, HANDLER, PROGRAM, SIGNAL, KEYS };
+enum {
+	FUNCTION,
+	HANDLER,
+	PROGRAM,
+	SIGNAL,
+	KEYS
+};
 static const char *const keys[KEYS] = {"function", "handler", "program", "signal"};
 
 struct suppression {
@@ -115,7 +121,8 @@ static int read_line(struct suppressions *list, unsigned line, char *text)
 	char *rest;
 
 	text[strcspn(text, "#")] = '\0';
-	for (char *word = strtok_r(text, BLANKS, &rest); word; word = strtok_r(NULL, BLANKS, &rest)) {
+	for (char *word = strtok_r(text, BLANKS, &rest); word;
+	     word = strtok_r(NULL, BLANKS, &rest)) {
 		if (!s) {
 			s = add(list, line);
 			wrong = s ? read_kind(s, word) : strerror(ENOMEM);
@@ -151,7 +158,8 @@ int suppress_read(const char *path, struct suppressions **list)
 
 	*list = calloc(1, sizeof(**list));
 	if (!file || !*list || !((*list)->path = strdup(path)))
-		message(path, strerror(errno), "it should have the findings that are not to be told");
+		message(path, strerror(errno),
+			"it should have the findings that are not to be told");
 	else
 		status = read_lines(*list, file);
 	if (file)

@@ -14,26 +14,26 @@ struct collect_target {
 };
 
 struct collect_options {
-	const char *proc_root;   /* NULL: "/"; tests give a recorded tree */
-	const char *dir;         /* a session directory or one segment file; NULL: the live system */
-	const char *core;        /* a core file; NULL: none. With dir the two are combined */
-	const char *exe;         /* the program that the core is of, wherever it thinks it was; NULL */
+	const char *proc_root; /* NULL: "/"; tests give a recorded tree */
+	const char *dir;       /* a session directory or one segment file; NULL: the live system */
+	const char *core;      /* a core file; NULL: none. With dir the two are combined */
+	const char *exe; /* the program that the core is of, wherever it thinks it was; NULL */
 	const struct collect_target *targets; /* none: everything that can be seen */
 	uint32_t target_count;
-	bool is_offline;         /* take every process of dir for dead (a copied session) */
-	const char *sysroot;     /* where the modules' files are looked up; NULL "/" */
-	uint32_t max_frames;     /* 0: no limit but the library's own (STACK_FRAMES_MAX) */
-	bool is_kernel_only;     /* live: leave the sessions out */
-	bool is_lenient;         /* live: a target that is not there is no error */
-	bool is_narrow;          /* live: names mean only processes that lock something */
-	bool want_events;        /* fill model.events */
-	bool want_threads;       /* all threads of the targets; of several targets those that cannot be
-				  * looked at are noted */
-	bool may_stop;           /* running threads are stopped for the time it takes to copy their
-				  * registers and stacks; blocked ones never are */
-	bool want_handlers;      /* name the functions of all handlers, not only of those that called
-				  * something unsafe: needs the symbols of every program; and read what
-				  * the kernel tells of the targets' signals */
+	bool is_offline;     /* take every process of dir for dead (a copied session) */
+	const char *sysroot; /* where the modules' files are looked up; NULL "/" */
+	uint32_t max_frames; /* 0: no limit but the library's own (STACK_FRAMES_MAX) */
+	bool is_kernel_only; /* live: leave the sessions out */
+	bool is_lenient;     /* live: a target that is not there is no error */
+	bool is_narrow;      /* live: names mean only processes that lock something */
+	bool want_events;    /* fill model.events */
+	bool want_threads;   /* all threads of the targets; of several targets those that cannot be
+			      * looked at are noted */
+	bool may_stop;       /* running threads are stopped for the time it takes to copy their
+			      * registers and stacks; blocked ones never are */
+	bool want_handlers;  /* name the functions of all handlers, not only of those that called
+			      * something unsafe: needs the symbols of every program; and read what
+			      * the kernel tells of the targets' signals */
 };
 
 struct collect_error {

@@ -53,7 +53,8 @@ static void set_time(struct collector *c)
 		has_live |= m->processes.items[i].state == PROCESS_LIVE;
 	m->is_live = has_live;
 	m->now_ns = has_live ? now : c->gather.last_ns;
-	/* A record may be of another boot, or another machine: only its own header relates its clocks. */
+	/* A record may be of another boot, or another machine: only its own header relates its
+	 * clocks. */
 	m->now_real_ns = has_live ? real : c->gather.last_real_ns;
 }
 

@@ -30,7 +30,8 @@ struct model *collector_model(struct collector *c);
  */
 int collector_resolve(struct collector *c, uint32_t stack);
 
-/* A new STACK_THREAD of the thread as it is now, resolved; MODEL_NONE if it cannot. Never stops it. */
+/* A new STACK_THREAD of the thread as it is now, resolved; MODEL_NONE if it cannot. Never stops it.
+ */
 uint32_t collector_thread_stack(struct collector *c, uint32_t thread);
 
 /*

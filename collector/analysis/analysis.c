@@ -15,11 +15,7 @@
 #include "collector/model/findings.h"
 
 static void (*const detectors[])(struct model *m) = {
-	detect_cycles,
-	detect_calls,
-	detect_errno,
-	detect_restarts,
-	detect_resets,
+	detect_cycles, detect_calls, detect_errno, detect_restarts, detect_resets,
 };
 
 struct model_finding *analysis_add(struct model *m, enum finding_kind kind)

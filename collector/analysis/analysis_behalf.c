@@ -38,10 +38,11 @@ static bool is_told_by(const struct model_call *inner, const struct model_call *
 {
 	if (outer->handler != inner->handler || outer->is_safe_in_libc)
 		return false;
-	/* By a call from which the handler did not come back to its own code there is only its name. */
+	/* By a call from which the handler did not come back to its own code there is only its
+	 * name. */
 	if (!inner->entered_by)
-		return outer->function &&
-		       !strcmp(analysis_plain_name(outer->function), analysis_plain_name(inner->entered));
+		return outer->function && !strcmp(analysis_plain_name(outer->function),
+						  analysis_plain_name(inner->entered));
 	return outer->caller == inner->entered_by;
 }
 
@@ -64,5 +65,6 @@ bool analysis_is_on_behalf(const struct model *m, uint32_t call)
 {
 	const struct model_call *c = &m->calls.items[call];
 
-	return c->entered && (c->is_loaders || analysis_is_safe_function(c->entered) || is_told(m, call));
+	return c->entered &&
+	       (c->is_loaders || analysis_is_safe_function(c->entered) || is_told(m, call));
 }

@@ -239,9 +239,8 @@ static const char *where_text(struct model *m, uint32_t sites, uint32_t processe
 static const char *evidence_of_call(struct model *m, const struct model_call *c, const char *where)
 {
 	const char *interrupted = analysis_interrupted_text(m, c);
-	const char *why = c->why && c->function
-				  ? model_stringf(m, "; %s() %s", c->function, c->why)
-				  : "";
+	const char *why =
+		c->why && c->function ? model_stringf(m, "; %s() %s", c->function, c->why) : "";
 
 	const char *by = c->entered && c->entered_by
 				 ? model_stringf(m, " by %s(), which it had called", c->entered)

@@ -60,7 +60,8 @@ static bool is_fact(const struct model *m, const struct model_lock *l, enum lock
 	if (is_of_the_living(l))
 		return m->is_live;
 	/* /proc/locks is not of one moment: what only one look saw may never have stood. */
-	return !l->is_glimpse && !l->is_deduced && l->evidence == EVIDENCE_RECORDED && has_been_ended(m, l->process);
+	return !l->is_glimpse && !l->is_deduced && l->evidence == EVIDENCE_RECORDED &&
+	       has_been_ended(m, l->process);
 }
 
 /* The hold that the kernel has queued this wait behind, also behind other waiters; or MODEL_NONE.

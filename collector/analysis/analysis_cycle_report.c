@@ -16,10 +16,11 @@ static const char evidence_recorded[] =
 	"locks to the next; and every recorded thread that could have released one of them was "
 	"itself in such a request";
 
-static const char evidence_sampled[] =
-	"recorded by sampling: two looks at least saw each of them wait, the last one before it ended, "
-	"though the end of any one gives its locks to the next; and every thread seen that could have "
-	"released one of them was itself in such a request";
+static const char evidence_sampled[] = "recorded by sampling: two looks at least saw each of them "
+				       "wait, the last one before it ended, "
+				       "though the end of any one gives its locks to the next; and "
+				       "every thread seen that could have "
+				       "released one of them was itself in such a request";
 
 static bool is_of_the_ended(const struct model *m, const struct wait *w)
 {
@@ -91,7 +92,7 @@ void cycle_report(struct model *m, const struct wait *waits, uint32_t start)
 	} while (i != start);
 	f->last_ns = m->now_ns;
 	f->headline = cycle_headline(m, waits, start, length);
-	f->evidence = !is_of_the_ended(m, &waits[start])          ? evidence_observed
+	f->evidence = !is_of_the_ended(m, &waits[start])             ? evidence_observed
 		      : m->locks.items[waits[start].lock].is_sampled ? evidence_sampled
 								     : evidence_recorded;
 }

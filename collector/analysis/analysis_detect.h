@@ -9,11 +9,11 @@
 #include "collector/model/model.h"
 
 /* The detectors. Memory that runs out is told by model.out_of_memory. */
-void detect_calls(struct model *m);  /* DEADLOCK_HEAP, HEAP_REENTERED, UNSAFE_CALL */
-void detect_errno(struct model *m);  /* ERRNO_CLOBBERED */
-void detect_cycles(struct model *m); /* DEADLOCK_CYCLE */
+void detect_calls(struct model *m);    /* DEADLOCK_HEAP, HEAP_REENTERED, UNSAFE_CALL */
+void detect_errno(struct model *m);    /* ERRNO_CLOBBERED */
+void detect_cycles(struct model *m);   /* DEADLOCK_CYCLE */
 void detect_restarts(struct model *m); /* RESTARTED_WAIT */
-void detect_resets(struct model *m); /* RESET_HANDLER */
+void detect_resets(struct model *m);   /* RESET_HANDLER */
 
 /* A new finding with the severity of its kind; NULL if memory is out. The pointer is valid until
  * the next one is added. */
@@ -45,8 +45,8 @@ void analysis_group(struct model *m, uint32_t *items, uint32_t count, analysis_c
 bool analysis_is_same_process(const struct model *m, uint32_t a, uint32_t b);
 
 /*
- * Did libc make this call itself, in a call that is safe, or is told as a finding of its own? Harm that it
- * did (the heap was re-entered) is told all the same.
+ * Did libc make this call itself, in a call that is safe, or is told as a finding of its own? Harm
+ * that it did (the heap was re-entered) is told all the same.
  */
 bool analysis_is_on_behalf(const struct model *m, uint32_t call);
 
@@ -55,7 +55,8 @@ const char *analysis_plain_name(const char *name);
 /* POSIX lets a handler call it; libc's inner names of it are known, too. NULL is not safe. */
 bool analysis_is_safe_function(const char *name);
 
-/* --- analysis_interrupted.c: what a handler came into, by the frames outside of it ------------- */
+/* --- analysis_interrupted.c: what a handler came into, by the frames outside of it -------------
+ */
 
 enum interrupted {
 	INTERRUPTED_UNKNOWN, /* or code of the program itself */

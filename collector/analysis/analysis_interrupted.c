@@ -13,9 +13,9 @@
 /* By these a process sends itself a signal whose handler runs at once. */
 static bool is_raise(const char *name)
 {
-	static const char *const raises[] = {"raise",         "gsignal", "kill",     "killpg",
-					     "pthread_kill",  "tgkill",  "sigqueue", "abort",
-					     "pthread_sigqueue"};
+	static const char *const raises[] = {"raise",    "gsignal",      "kill",
+					     "killpg",   "pthread_kill", "tgkill",
+					     "sigqueue", "abort",        "pthread_sigqueue"};
 
 	for (size_t i = 0; i < sizeof(raises) / sizeof(raises[0]); i++)
 		if (!strcmp(raises[i], analysis_plain_name(name)))
@@ -32,8 +32,8 @@ static uint32_t end_of_libc(const struct model_frame *frames, uint32_t count, ui
 }
 
 /*
- * Through which functions the program had entered libc, innermost first. *at goes on behind each. What reaches
- * the end of the stack is libc's start of the thread.
+ * Through which functions the program had entered libc, innermost first. *at goes on behind each.
+ * What reaches the end of the stack is libc's start of the thread.
  */
 static const char *next_entry(const struct model_frame *frames, uint32_t count, uint32_t *at)
 {
@@ -53,8 +53,8 @@ static const char *next_entry(const struct model_frame *frames, uint32_t count, 
 	return NULL;
 }
 
-/* Of all that libc was doing, what is not safe decides, the outermost of it: libc calls the program back
- * (qsort). syscall() is whatever it is used for. */
+/* Of all that libc was doing, what is not safe decides, the outermost of it: libc calls the program
+ * back (qsort). syscall() is whatever it is used for. */
 static enum interrupted judge(const struct model_frame *frames, uint32_t count,
 			      const char **function)
 {
@@ -113,20 +113,24 @@ const char *analysis_interrupted_text(struct model *m, const struct model_call *
 	name = function ? analysis_plain_name(function) : NULL;
 	switch (kind) {
 	case INTERRUPTED_RAISE:
-		return model_stringf(m, "; the process had sent itself the signal by %s(), where the "
+		return model_stringf(m,
+				     "; the process had sent itself the signal by %s(), where the "
 				     "call does no harm",
 				     name);
 	case INTERRUPTED_LET_IN:
-		return model_stringf(m, "; the signal is blocked but in %s(), where the call does no "
+		return model_stringf(m,
+				     "; the signal is blocked but in %s(), where the call does no "
 				     "harm",
 				     name);
 	case INTERRUPTED_UNSAFE:
-		return model_stringf(m, "; the first one interrupted %s(), which is not on POSIX's "
-				     "list of safe functions either: what happens then is undefined",
-				     name);
+		return model_stringf(
+			m,
+			"; the first one interrupted %s(), which is not on POSIX's "
+			"list of safe functions either: what happens then is undefined",
+			name);
 	default:
-		return c->interrupted
-			       ? model_stringf(m, "; the first one interrupted %s()", c->interrupted)
-			       : "";
+		return c->interrupted ? model_stringf(m, "; the first one interrupted %s()",
+						      c->interrupted)
+				      : "";
 	}
 }

@@ -9,7 +9,8 @@
 
 #include "collector/analysis/analysis_detect.h"
 
-#define WENT_ON_NS UINT64_C(10000000) /* a handler that is the way out has ended the process by then */
+#define WENT_ON_NS                                                                                 \
+	UINT64_C(10000000) /* a handler that is the way out has ended the process by then */
 
 /* Faults: their handlers put the default action back on purpose, and end by it. */
 static bool is_fault(int signo)
@@ -56,7 +57,9 @@ static bool has_gone_on(const struct model *m, const struct model_handler *h)
 {
 	const struct model_process *p = &m->processes.items[h->process];
 	/* How long who was killed had lived is not known: up to its last record at least. */
-	uint64_t until = p->state == PROCESS_LIVE ? m->now_ns : p->ended_ns ? p->ended_ns : p->last_ns;
+	uint64_t until = p->state == PROCESS_LIVE ? m->now_ns
+			 : p->ended_ns            ? p->ended_ns
+						  : p->last_ns;
 
 	return until > h->last_ns + WENT_ON_NS;
 }
@@ -95,10 +98,12 @@ static void report(struct model *m, const uint32_t *items, uint32_t count)
 	}
 	analysis_set_handler(m, f, items[0], first.signo);
 	analysis_add_stack(f, first.stack, "the handler was installed here");
-	f->headline = model_stringf(m, "the next %s %s %s: %s was reset at its delivery", signal_name,
-				    default_action(first.signo), analysis_processes_text(m, f),
-				    analysis_handler_text(m, items[0], first.signo));
-	f->evidence = model_stringf(m, "recorded: delivered %llu times, installed %u times with "
+	f->headline =
+		model_stringf(m, "the next %s %s %s: %s was reset at its delivery", signal_name,
+			      default_action(first.signo), analysis_processes_text(m, f),
+			      analysis_handler_text(m, items[0], first.signo));
+	f->evidence = model_stringf(m,
+				    "recorded: delivered %llu times, installed %u times with "
 				    "SA_RESETHAND, and not again since",
 				    (unsigned long long)first.deliveries, first.installs);
 }

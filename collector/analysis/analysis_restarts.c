@@ -1,8 +1,8 @@
 /*
  * restarted-wait: a handler came into a blocking call, called nothing that could have done the work
  * or woken anybody, and the call was repeated: the flag that it set is seen when something else
- * ends the call. Of a process with several threads another one may look at the flag, and of signals that are
- * ignored by default (SIGCHLD) a program may not care: a note.
+ * ends the call. Of a process with several threads another one may look at the flag, and of signals
+ * that are ignored by default (SIGCHLD) a program may not care: a note.
  */
 #include "config.h"
 
@@ -62,7 +62,8 @@ static enum severity severity_of(const struct model *m, const struct model_inter
 {
 	bool is_alone = !m->processes.items[x->process].has_children_threads;
 
-	return is_alone && x->syscall != SYS_futex && is_request(m->handlers.items[x->handler].signo)
+	return is_alone && x->syscall != SYS_futex &&
+			       is_request(m->handlers.items[x->handler].signo)
 		       ? SEVERITY_WARNING
 		       : SEVERITY_NOTE;
 }
@@ -86,13 +87,15 @@ static bool is_there_now(const struct model *m, const struct model_interruption 
 		return false;
 	const struct model_thread *t = &m->threads.items[x->thread];
 
-	return t->syscall == x->syscall && t->syscall_args[0] == x->args[0] && m->now_ns > x->last_ns;
+	return t->syscall == x->syscall && t->syscall_args[0] == x->args[0] &&
+	       m->now_ns > x->last_ns;
 }
 
 static const char *evidence(struct model *m, const struct model_interruption *x)
 {
 	const char *text = model_stringf(
-		m, "recorded: %llu of %llu times it called nothing that could have done the work or "
+		m,
+		"recorded: %llu of %llu times it called nothing that could have done the work or "
 		"woken the program",
 		(unsigned long long)(x->count - x->acted), (unsigned long long)x->count);
 

@@ -18,7 +18,8 @@ struct blocking_call {
 	enum call_restart restart;
 };
 
-/* NULL: no call in which a thread waits for something outside of the kernel. args: its arguments. */
+/* NULL: no call in which a thread waits for something outside of the kernel. args: its arguments.
+ */
 const struct blocking_call *blocking_call_find(long number, const uint64_t args[6]);
 
 #endif

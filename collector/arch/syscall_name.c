@@ -14,11 +14,11 @@ static const struct {
 
 /* Those in which threads wait. */
 static const long of_descriptors[] = {
-	SYS_accept,  SYS_accept4,  SYS_connect, SYS_fcntl,     SYS_fdatasync, SYS_flock,
-	SYS_fsync,   SYS_ioctl,    SYS_pread64, SYS_preadv,    SYS_pwrite64,  SYS_pwritev,
-	SYS_read,    SYS_readv,    SYS_recvmsg, SYS_recvfrom,  SYS_recvmmsg,  SYS_sendmmsg,
-	SYS_sendmsg, SYS_sendto,   SYS_write,   SYS_writev,    SYS_fallocate, SYS_ftruncate,
-	SYS_epoll_pwait,
+	SYS_accept,     SYS_accept4,  SYS_connect,   SYS_fcntl,     SYS_fdatasync,
+	SYS_flock,      SYS_fsync,    SYS_ioctl,     SYS_pread64,   SYS_preadv,
+	SYS_pwrite64,   SYS_pwritev,  SYS_read,      SYS_readv,     SYS_recvmsg,
+	SYS_recvfrom,   SYS_recvmmsg, SYS_sendmmsg,  SYS_sendmsg,   SYS_sendto,
+	SYS_write,      SYS_writev,   SYS_fallocate, SYS_ftruncate, SYS_epoll_pwait,
 #ifdef SYS_epoll_wait
 	SYS_epoll_wait,
 #endif

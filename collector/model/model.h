@@ -20,17 +20,19 @@
 /* How sure we are of a hold or a wait. */
 enum evidence {
 	EVIDENCE_OBSERVED, /* the kernel says so now (with or without a record) */
-	EVIDENCE_RECORDED, /* from a record alone: the state at the process's death, or not checkable */
-	EVIDENCE_INFERRED, /* deduced: the owner was found by descriptors, the call by its registers */
+	EVIDENCE_RECORDED, /* from a record alone: the state at the process's death, or not
+			      checkable */
+	EVIDENCE_INFERRED, /* deduced: the owner was found by descriptors, the call by its registers
+			    */
 	EVIDENCE_STALE,    /* recorded, but the kernel does not confirm it: never shown as fact */
 };
 
 enum process_state {
 	PROCESS_LIVE,
-	PROCESS_EXITED, /* recorded exit */
-	PROCESS_KILLED, /* gone without a recorded exit */
-	PROCESS_EXECED, /* an earlier image of a process that went on */
-	PROCESS_DUMPED, /* as its core has it */
+	PROCESS_EXITED,   /* recorded exit */
+	PROCESS_KILLED,   /* gone without a recorded exit */
+	PROCESS_EXECED,   /* an earlier image of a process that went on */
+	PROCESS_DUMPED,   /* as its core has it */
 	PROCESS_DETACHED, /* the recorder was taken off a process that went on */
 	PROCESS_STATES
 };
@@ -50,8 +52,8 @@ struct model_process {
 	uint32_t image;
 	uid_t uid;
 	enum process_state state;
-	int exit_status;     /* only PROCESS_EXITED */
-	bool is_target;      /* chosen by the targets (all are when there are none), not only related */
+	int exit_status; /* only PROCESS_EXITED */
+	bool is_target;  /* chosen by the targets (all are when there are none), not only related */
 	bool has_segment;
 	bool has_children_threads; /* more than one thread was seen */
 	pid_t ns_pid;        /* in a pid namespace of its own; 0: not looked at, or as we see it */
@@ -68,24 +70,27 @@ struct model_process {
 struct model_thread {
 	uint32_t process;
 	pid_t tid;
-	const char *name;     /* that the kernel has for it, NULL not asked */
-	const char *tracer;   /* who traces it (ptrace), "gdb (pid 12)"; NULL nobody or not asked */
-	const char *wchan;    /* task_state D: the kernel's function that it sleeps in, NULL unknown */
-	const char *waits_on; /* what the descriptor of its system call leads to, NULL none or unknown */
+	const char *name;   /* that the kernel has for it, NULL not asked */
+	const char *tracer; /* who traces it (ptrace), "gdb (pid 12)"; NULL nobody or not asked */
+	const char *wchan; /* task_state D: the kernel's function that it sleeps in, NULL unknown */
+	const char *waits_on; /* what the descriptor of its system call leads to, NULL none or
+				 unknown */
 	char task_state;      /* of /proc/PID/stat ('S', 'R', 'D', ...), 0 unknown */
 	long syscall;         /* number it is blocked in, -1 none or unknown */
 	uint64_t syscall_args[6];
-	uint64_t sp, pc;      /* of /proc/PID/syscall; 0 unknown */
+	uint64_t sp, pc; /* of /proc/PID/syscall; 0 unknown */
 	uint32_t handler_depth;
-	int handler_signo;    /* innermost active handler, 0 none */
-	uint32_t call;        /* raw finding (calls[]) whose call has not returned, MODEL_NONE */
+	int handler_signo; /* innermost active handler, 0 none */
+	uint32_t call;     /* raw finding (calls[]) whose call has not returned, MODEL_NONE */
 	uint64_t call_since_ns;
-	uint32_t stack;       /* where it was, if that is known for good (a core); else MODEL_NONE */
-	bool has_signals;     /* blocked and pending were read */
+	uint32_t stack;   /* where it was, if that is known for good (a core); else MODEL_NONE */
+	bool has_signals; /* blocked and pending were read */
 	uint64_t blocked, pending; /* masks of signals: bit n - 1 for signal n */
 };
 
-enum resource_kind { RESOURCE_FILE };
+enum resource_kind {
+	RESOURCE_FILE
+};
 
 struct model_resource {
 	enum resource_kind kind;
@@ -93,14 +98,27 @@ struct model_resource {
 	uint64_t kernel_dev; /* MAJ:MIN of /proc/locks, as makedev(); 0 unknown */
 	const char *path;    /* "" unknown; shown as dev:ino then */
 	bool is_detached;    /* its mount is nobody's any more: the path is what is below it */
-	pid_t seen_by;       /* the path is this process's, in a mount namespace of its own; 0 ours */
+	pid_t seen_by; /* the path is this process's, in a mount namespace of its own; 0 ours */
 	bool is_deleted;
-	bool is_replaced;    /* is_deleted, and the path leads to another file that is locked, too */
+	bool is_replaced; /* is_deleted, and the path leads to another file that is locked, too */
 };
 
-enum lock_kind { LOCK_POSIX, LOCK_OFD, LOCK_FLOCK, LOCK_LEASE, LOCK_KINDS };
-enum lock_mode { MODE_READ, MODE_WRITE };
-enum lock_state { LOCK_HELD, LOCK_WAITING, LOCK_POLLING };
+enum lock_kind {
+	LOCK_POSIX,
+	LOCK_OFD,
+	LOCK_FLOCK,
+	LOCK_LEASE,
+	LOCK_KINDS
+};
+enum lock_mode {
+	MODE_READ,
+	MODE_WRITE
+};
+enum lock_state {
+	LOCK_HELD,
+	LOCK_WAITING,
+	LOCK_POLLING
+};
 
 /* One hold, or one request that was not granted. */
 struct model_lock {
@@ -109,8 +127,8 @@ struct model_lock {
 	enum lock_mode mode;
 	enum evidence evidence;
 	uint32_t resource;
-	uint32_t process; /* MODEL_NONE: nobody could be named; said in the output */
-	uint32_t thread;  /* MODEL_NONE unknown */
+	uint32_t process;    /* MODEL_NONE: nobody could be named; said in the output */
+	uint32_t thread;     /* MODEL_NONE unknown */
 	uint64_t start, end; /* bytes, inclusive; MODEL_TO_EOF without an end */
 	uint64_t since_ns;   /* hold: granted; wait: asked; poll: first refusal; 0 unknown */
 	uint64_t last_try_ns;
@@ -122,16 +140,18 @@ struct model_lock {
 	uint32_t queue_rank; /* LOCK_WAITING: order in the kernel's queue, from 0 */
 	uint32_t blocker;    /* waiter: the lock (a hold, or another waiter) it is queued behind */
 	bool is_carried, is_inherited;
-	bool is_sampled;     /* since_ns is when it was seen first, by looking now and then */
-	uint64_t seen_until_ns; /* is_sampled, nobody has looked since then, and it was seen now; 0 else */
-	bool is_deduced;     /* is_sampled, and whose it is was EVIDENCE_INFERRED then */
-	bool is_glimpse;     /* is_sampled, and seen at one look only */
-	bool is_delegation;  /* LOCK_LEASE: of a file server */
-	bool is_breaking;    /* a lease that has to be given up: somebody opens the file */
-	bool is_before;      /* held when the recorder was attached: since_ns is that moment */
-	bool is_copy;        /* hold of an open file description that is shown for another process */
+	bool is_sampled;        /* since_ns is when it was seen first, by looking now and then */
+	uint64_t seen_until_ns; /* is_sampled, nobody has looked since then, and it was seen now; 0
+				   else */
+	bool is_deduced;        /* is_sampled, and whose it is was EVIDENCE_INFERRED then */
+	bool is_glimpse;        /* is_sampled, and seen at one look only */
+	bool is_delegation;     /* LOCK_LEASE: of a file server */
+	bool is_breaking;       /* a lease that has to be given up: somebody opens the file */
+	bool is_before;         /* held when the recorder was attached: since_ns is that moment */
+	bool is_copy; /* hold of an open file description that is shown for another process */
 	bool is_through_map; /* held by a mapping of the file: nobody has a descriptor of it */
-	uint32_t next_copy;  /* of a hold and its copies that were found by looking; MODEL_NONE ends */
+	uint32_t next_copy;  /* of a hold and its copies that were found by looking; MODEL_NONE ends
+			      */
 	pid_t taker;         /* who took it, where that is another process than `process`; else 0 */
 	bool has_taker_ended;
 	const char *unowned; /* why no process could be named, one clause; NULL else */
@@ -139,7 +159,11 @@ struct model_lock {
 
 /* FRAME_INLINE: the function into which the frame before it was inlined; both share one address,
  * which, as in gdb, is shown with the innermost. */
-enum frame_kind { FRAME_CALL, FRAME_INLINE, FRAME_SIGNAL };
+enum frame_kind {
+	FRAME_CALL,
+	FRAME_INLINE,
+	FRAME_SIGNAL
+};
 
 struct model_frame {
 	enum frame_kind kind;
@@ -148,50 +172,51 @@ struct model_frame {
 	const char *arguments; /* "a=1, b=2" without parentheses, NULL unknown */
 	const char *file;      /* source, NULL unknown */
 	int line;
-	const char *module;    /* path of the object, NULL unknown */
-	int signo;             /* FRAME_SIGNAL: of the handler that was called, 0 unknown */
-	uint64_t mask;         /* FRAME_SIGNAL: signals that are blocked outside of it; 0 none, unknown */
+	const char *module; /* path of the object, NULL unknown */
+	int signo;          /* FRAME_SIGNAL: of the handler that was called, 0 unknown */
+	uint64_t mask; /* FRAME_SIGNAL: signals that are blocked outside of it; 0 none, unknown */
 };
 
 enum stack_origin {
-	STACK_PCS,     /* recorded program counters of one process */
-	STACK_SLICE,   /* recorded registers and stack of one process */
-	STACK_THREAD,  /* a live thread, now */
-	STACK_CORE,    /* a thread of a core */
+	STACK_PCS,    /* recorded program counters of one process */
+	STACK_SLICE,  /* recorded registers and stack of one process */
+	STACK_THREAD, /* a live thread, now */
+	STACK_CORE,   /* a thread of a core */
 };
 
 /* A stack, unwound and named only when asked for (stack_resolve of stack.h). */
 struct model_stack {
 	enum stack_origin origin;
 	uint32_t process;
-	uint32_t thread;       /* STACK_THREAD, STACK_CORE */
-	uint32_t raw;          /* STACK_PCS: index in the segment; STACK_SLICE: the raw finding;
-				* STACK_CORE: the core's thread */
+	uint32_t thread; /* STACK_THREAD, STACK_CORE */
+	uint32_t raw;    /* STACK_PCS: index in the segment; STACK_SLICE: the raw finding;
+			  * STACK_CORE: the core's thread */
 	bool is_resolved;
-	uint32_t first_frame;  /* into model.frames */
+	uint32_t first_frame; /* into model.frames */
 	uint32_t frame_count;
-	uint32_t left_out;     /* frames that collect_options.max_frames cut off */
-	bool has_more;         /* left_out is a lower bound: nobody counted on */
-	const char *stopped;   /* "Backtrace stopped: ..." reason, NULL if it reached its end */
-	uint64_t seen_ns;      /* a sampled thread was seen there; 0: the stack's moment is plain */
-	uint64_t stood_ns;     /* STACK_THREAD: for how long the thread was stopped for it, 0 not at all */
+	uint32_t left_out;   /* frames that collect_options.max_frames cut off */
+	bool has_more;       /* left_out is a lower bound: nobody counted on */
+	const char *stopped; /* "Backtrace stopped: ..." reason, NULL if it reached its end */
+	uint64_t seen_ns;    /* a sampled thread was seen there; 0: the stack's moment is plain */
+	uint64_t stood_ns; /* STACK_THREAD: for how long the thread was stopped for it, 0 not at all
+			    */
 };
 
 struct model_handler {
 	uint32_t process;
 	int signo;
-	uint64_t address;      /* of the function */
-	const char *function;  /* NULL until resolved or unknown */
+	uint64_t address;     /* of the function */
+	const char *function; /* NULL until resolved or unknown */
 	const char *file;
 	int line;
 	const char *module;
-	uint64_t offset;       /* of the function in module: the same in every process */
-	uint32_t flags;        /* sa_flags */
+	uint64_t offset; /* of the function in module: the same in every process */
+	uint32_t flags;  /* sa_flags */
 	uint64_t mask;
 	bool is_current;
-	bool was_reset;        /* SIG_DFL stands in its place since a delivery: SA_RESETHAND */
+	bool was_reset; /* SIG_DFL stands in its place since a delivery: SA_RESETHAND */
 	uint32_t installs;
-	uint32_t stack;        /* where installed first */
+	uint32_t stack; /* where installed first */
 	uint64_t deliveries, by_user, by_timer, by_kernel;
 	pid_t last_sender;
 	uint32_t max_depth;
@@ -206,15 +231,15 @@ struct model_handler {
  */
 struct model_interruption {
 	uint32_t process;
-	uint32_t handler;  /* into handlers */
-	uint32_t thread;   /* of the last one, MODEL_NONE unknown */
+	uint32_t handler; /* into handlers */
+	uint32_t thread;  /* of the last one, MODEL_NONE unknown */
 	long syscall;
-	uint64_t args[2];  /* of the last one */
+	uint64_t args[2]; /* of the last one */
 	uint64_t count;
-	uint64_t acted;    /* of these: the handler called something that may have done the work,
-			    * or woken who does it */
+	uint64_t acted; /* of these: the handler called something that may have done the work,
+			 * or woken who does it */
 	uint64_t first_ns, last_ns; /* when the handler returned */
-	uint32_t stack;    /* of the first one */
+	uint32_t stack;             /* of the first one */
 };
 
 /* What the kernel tells of a living process's signals; one for each process that is looked at. */
@@ -232,32 +257,37 @@ struct model_signals {
 struct model_call {
 	uint32_t process;
 	uint32_t thread;
-	uint32_t handler;      /* into handlers, MODEL_NONE unknown */
+	uint32_t handler; /* into handlers, MODEL_NONE unknown */
 	int signo;
 	const char *function;
-	uint64_t caller;       /* return address of the call, 0 unknown */
-	bool is_allocator;     /* function is of the malloc family */
-	bool is_lock;          /* function waits for a lock */
-	const char *why;       /* what makes it unsafe ("may allocate memory"), NULL unknown */
-	bool is_safe_in_libc;  /* unsafe by POSIX alone: libc's manual promises more */
-	bool is_threaded;      /* the process had several threads */
-	bool is_rescued;       /* the emergency arena did what was asked of the allocator */
+	uint64_t caller;      /* return address of the call, 0 unknown */
+	bool is_allocator;    /* function is of the malloc family */
+	bool is_lock;         /* function waits for a lock */
+	const char *why;      /* what makes it unsafe ("may allocate memory"), NULL unknown */
+	bool is_safe_in_libc; /* unsafe by POSIX alone: libc's manual promises more */
+	bool is_threaded;     /* the process had several threads */
+	bool is_rescued;      /* the emergency arena did what was asked of the allocator */
 	uint64_t count, first_ns, last_ns;
-	uint32_t stack;        /* STACK_SLICE */
-	bool is_on_stack;      /* `thread` is in it; there is no record, and no time */
-	bool is_waiting;       /* is_on_stack: it waits there, in futex() */
+	uint32_t stack;               /* STACK_SLICE */
+	bool is_on_stack;             /* `thread` is in it; there is no record, and no time */
+	bool is_waiting;              /* is_on_stack: it waits there, in futex() */
 	const char *handler_function; /* is_on_stack: NULL unknown */
 	/* Filled by stack_classify(): */
 	bool is_classified;
-	bool has_interrupted_allocator; /* an allocator frame stands right outside the signal frame */
-	const char *interrupted; /* innermost interrupted function, NULL unknown */
-	uint64_t entered_by;   /* libc called `function`: where libc was entered, as `caller`; 0: it
-				* was not, or by the last call of the handler itself */
-	const char *entered;   /* by which function of it, NULL unknown */
-	bool is_loaders;       /* the loader called `function` for somebody's first call or access */
+	bool has_interrupted_allocator; /* an allocator frame stands right outside the signal frame
+					 */
+	const char *interrupted;        /* innermost interrupted function, NULL unknown */
+	uint64_t entered_by; /* libc called `function`: where libc was entered, as `caller`; 0: it
+			      * was not, or by the last call of the handler itself */
+	const char *entered; /* by which function of it, NULL unknown */
+	bool is_loaders;     /* the loader called `function` for somebody's first call or access */
 };
 
-enum severity { SEVERITY_NOTE, SEVERITY_WARNING, SEVERITY_ERROR };
+enum severity {
+	SEVERITY_NOTE,
+	SEVERITY_WARNING,
+	SEVERITY_ERROR
+};
 
 enum finding_kind {
 #define FINDING(name, id, severity, title, explanation, advice) FINDING_##name,
@@ -271,15 +301,15 @@ enum finding_kind {
 
 struct model_finding {
 	enum finding_kind kind;
-	enum severity severity;  /* as the table says, unless the evidence lowers it */
+	enum severity severity; /* as the table says, unless the evidence lowers it */
 	uint64_t count;
 	uint32_t processes[FINDING_PIDS]; /* first ones, of one program; MODEL_NONE ends */
 	uint32_t process_count;
-	const char *function;    /* that was called, NULL: the finding is of no call */
-	const char *handler;     /* the signal handler that it is about, NULL none or unknown */
-	int signo;               /* its signal, 0 none */
-	const char *headline;    /* one sentence, no newline */
-	const char *evidence;    /* how we know, one sentence, NULL none */
+	const char *function; /* that was called, NULL: the finding is of no call */
+	const char *handler;  /* the signal handler that it is about, NULL none or unknown */
+	int signo;            /* its signal, 0 none */
+	const char *headline; /* one sentence, no newline */
+	const char *evidence; /* how we know, one sentence, NULL none */
 	struct {
 		uint32_t stack;
 		const char *label; /* "called in the handler of SIGALRM", ... */
@@ -290,9 +320,9 @@ struct model_finding {
 
 /* The core file that the model is about. */
 struct model_core {
-	const char *path;   /* NULL: there is none */
+	const char *path; /* NULL: there is none */
 	uint32_t process;
-	uint32_t thread;    /* that the core names first: it got the signal */
+	uint32_t thread; /* that the core names first: it got the signal */
 	uint32_t thread_count;
 	const char *signal; /* "SIGSEGV (address 0x0)"; NULL: no signal ended the process */
 	int signo;          /* 0 none */
@@ -300,15 +330,15 @@ struct model_core {
 
 /* How processes were recorded that did not record themselves. */
 struct model_sampling {
-	uint64_t interval_ns; /* 0: none were */
-	uint64_t last_ns;     /* nobody looked after that */
+	uint64_t interval_ns;  /* 0: none were */
+	uint64_t last_ns;      /* nobody looked after that */
 	uint64_t last_real_ns; /* the same moment on CLOCK_REALTIME */
-	bool has_survivor;    /* one of them had not ended then, and nobody looks at it any more */
-	uint64_t gap_ns;      /* the longest time without a look */
-	uint32_t late;        /* looks that came late */
-	uint32_t processes;   /* recorded so */
-	uint32_t unowned;     /* the most locks in one look that nobody could be found for */
-	uint32_t refused;     /* processes of which no record could be made */
+	bool has_survivor;     /* one of them had not ended then, and nobody looks at it any more */
+	uint64_t gap_ns;       /* the longest time without a look */
+	uint32_t late;         /* looks that came late */
+	uint32_t processes;    /* recorded so */
+	uint32_t unowned;      /* the most locks in one look that nobody could be found for */
+	uint32_t refused;      /* processes of which no record could be made */
 };
 
 struct model_event {
@@ -324,11 +354,11 @@ struct model_note {
 	uint64_t count; /* equal texts are merged */
 };
 
-#define MODEL_ARRAY(type)      \
-	struct {               \
-		type *items;   \
-		uint32_t count; \
-		uint32_t room; \
+#define MODEL_ARRAY(type)                                                                          \
+	struct {                                                                                   \
+		type *items;                                                                       \
+		uint32_t count;                                                                    \
+		uint32_t room;                                                                     \
 	}
 
 struct model_string_block;
@@ -374,7 +404,8 @@ const char *model_string(struct model *m, const char *text);
 const char *model_stringf(struct model *m, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* A zeroed new element's index, with its index fields set to MODEL_NONE; MODEL_NONE if memory is out. */
+/* A zeroed new element's index, with its index fields set to MODEL_NONE; MODEL_NONE if memory is
+ * out. */
 uint32_t model_add_process(struct model *m);
 uint32_t model_add_thread(struct model *m);
 uint32_t model_add_resource(struct model *m);

@@ -83,8 +83,11 @@ static void parse_breaking(const char *mode, struct kernel_lock *lock)
 
 bool kernel_lock_parse(char *text, struct kernel_lock *lock)
 {
-	struct kernel_lock r = {.blocker = MODEL_NONE, .lock = MODEL_NONE, .process = MODEL_NONE, .fd = -1,
-		.copy_of = MODEL_NONE};
+	struct kernel_lock r = {.blocker = MODEL_NONE,
+				.lock = MODEL_NONE,
+				.process = MODEL_NONE,
+				.fd = -1,
+				.copy_of = MODEL_NONE};
 	char *at = text;
 
 	const char *kind = next_word(&at);

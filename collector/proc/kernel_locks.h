@@ -29,18 +29,19 @@ struct kernel_lock {
 	bool is_outdated; /* contradicted by a line further down, or its process is gone: not used
 			   */
 	bool is_delegation; /* a LOCK_LEASE that a file server took */
-	bool is_breaking; /* a lease that has to be given up; `mode` READ may have been WRITE */
-	bool is_repeated; /* is_outdated, but it may be another READ flock of the same process */
-	bool is_deduced;  /* merge: the process was found by its descriptors or its system call */
-	uint32_t lock;    /* merge: the model's lock, MODEL_NONE none yet */
-	uint32_t process; /* merge: whose it is, MODEL_NONE not known yet */
-	int fd;           /* merge: its descriptor there, -1 unknown */
-	bool is_confirmed;   /* owners: this descriptor of this process was seen to hold it */
-	bool is_through_map; /* owners: nobody has a descriptor, but the process maps the file */
+	bool is_breaking;   /* a lease that has to be given up; `mode` READ may have been WRITE */
+	bool is_repeated;   /* is_outdated, but it may be another READ flock of the same process */
+	bool is_deduced;    /* merge: the process was found by its descriptors or its system call */
+	uint32_t lock;      /* merge: the model's lock, MODEL_NONE none yet */
+	uint32_t process;   /* merge: whose it is, MODEL_NONE not known yet */
+	int fd;             /* merge: its descriptor there, -1 unknown */
+	bool is_confirmed;  /* owners: this descriptor of this process was seen to hold it */
+	bool is_through_map;  /* owners: nobody has a descriptor, but the process maps the file */
 	bool has_taker_ended; /* owners: there is no process of this pid any more */
-	pid_t tid;           /* owners: of a waiter, the thread; 0 unknown */
-	uint64_t ofd;        /* owners: equal where lines are of one open file description; 0 unknown */
-	uint32_t copy_of;    /* owners: the line whose description this process has, too; else MODEL_NONE */
+	pid_t tid;            /* owners: of a waiter, the thread; 0 unknown */
+	uint64_t ofd; /* owners: equal where lines are of one open file description; 0 unknown */
+	uint32_t copy_of;    /* owners: the line whose description this process has, too; else
+				MODEL_NONE */
 	const char *unowned; /* owners: why nobody could be named, a static text; NULL else */
 };
 

@@ -18,7 +18,8 @@ static bool read_mask(const char *text, const char *key, uint64_t *mask)
 int proc_read_signals(const struct proc *p, pid_t pid, pid_t tid, struct task_signals *signals)
 {
 	char text[4096];
-	ssize_t got = proc_read_some(p, text, sizeof(text), "%d/task/%d/status", (int)pid, (int)tid);
+	ssize_t got =
+		proc_read_some(p, text, sizeof(text), "%d/task/%d/status", (int)pid, (int)tid);
 	struct task_signals s;
 
 	if (got < 0)

@@ -18,10 +18,11 @@
 #include "collector/sample/sample_watch.h"
 #include "collector/segment/session.h"
 
-#define SEARCH_NS UINT64_C(5000000000) /* between two looks at everything, also at who has no lock */
-#define SEARCH_REST 50 /* and in any case so many times the duration of the last one */
-#define REST 9 /* a look is followed by that many times its duration without another */
-#define TRIES 50 /* looks for who runs whenever it is looked at, or for stacks of very many */
+#define SEARCH_NS                                                                                  \
+	UINT64_C(5000000000) /* between two looks at everything, also at who has no lock */
+#define SEARCH_REST 50       /* and in any case so many times the duration of the last one */
+#define REST 9         /* a look is followed by that many times its duration without another */
+#define TRIES 50       /* looks for who runs whenever it is looked at, or for stacks of very many */
 #define STACKS_SHARE 4 /* of the interval is spent on stacks at most */
 
 struct sampler {
@@ -32,19 +33,19 @@ struct sampler {
 	struct sample_stacks stacks;
 	uint64_t *start_times; /* of the targets that are pids, 0: gone, or no pid */
 
-	uint64_t tick_ns;      /* the last look began */
-	uint64_t search_ns;    /* when to look at everything again */
-	uint64_t rest_ns;      /* no processes are looked into before */
-	uint64_t beat_ns;      /* the records were told of seen_ns */
+	uint64_t tick_ns;   /* the last look began */
+	uint64_t search_ns; /* when to look at everything again */
+	uint64_t rest_ns;   /* no processes are looked into before */
+	uint64_t beat_ns;   /* the records were told of seen_ns */
 	uint64_t gap_ns;
 	uint32_t late;
-	uint32_t tries;        /* looks in a row for stacks alone */
-	bool is_due;           /* the next look has to go into the processes */
+	uint32_t tries; /* looks in a row for stacks alone */
+	bool is_due;    /* the next look has to go into the processes */
 	bool is_over;
-	bool has_path;         /* a target that never ends */
+	bool has_path; /* a target that never ends */
 
 	bool has_told_refusal;
-	char **told;           /* what was said, and is to be said */
+	char **told; /* what was said, and is to be said */
 	uint32_t told_count, news;
 };
 
@@ -145,7 +146,8 @@ static bool was_told(const struct sampler *s, const char *text)
 	return false;
 }
 
-static void __attribute__((format(printf, 2, 3))) add_news(struct sampler *s, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+add_news(struct sampler *s, const char *format, ...)
 {
 	va_list arguments;
 	char *text, **grown;
@@ -178,8 +180,7 @@ static void find_news(struct sampler *s, const struct model *m)
 {
 	for (uint32_t i = 0; i < m->findings.count; i++)
 		if (m->findings.items[i].kind == FINDING_DEADLOCK_CYCLE)
-			add_news(s, "%s: %s",
-				 finding_info(m->findings.items[i].kind)->title,
+			add_news(s, "%s: %s", finding_info(m->findings.items[i].kind)->title,
 				 m->findings.items[i].headline);
 	if (!s->processes.refused || s->has_told_refusal)
 		return;
@@ -221,9 +222,8 @@ static int record(struct sampler *s, const struct model *m)
 /* Into the processes. */
 static int look(struct sampler *s, bool is_search, bool is_first, struct collect_error *error)
 {
-	struct collect_options o = {.is_kernel_only = true,
-				    .is_lenient = !is_first,
-				    .is_narrow = !is_search};
+	struct collect_options o = {
+		.is_kernel_only = true, .is_lenient = !is_first, .is_narrow = !is_search};
 	uint64_t began_ns = sampler_clock_ns();
 	struct collector *c;
 

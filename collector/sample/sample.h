@@ -2,8 +2,8 @@
  * The sampler: records processes from outside, by looking at their locks again and again, into the
  * segments of a session. Nobody is stopped, nothing in a target is changed.
  *
- * A look begins with /proc/locks alone; only when what it says of our processes has changed are they
- * looked into. All functions are for one thread.
+ * A look begins with /proc/locks alone; only when what it says of our processes has changed are
+ * they looked into. All functions are for one thread.
  */
 #ifndef LOCKJAM_SAMPLE_H
 #define LOCKJAM_SAMPLE_H

@@ -15,14 +15,20 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DYING_MAX_NS UINT64_C(2000000000) /* then it is a process whose first thread has left it */
-/* Field 9, the kernel's PF_*: EXITING, DUMPCORE, SIGNALED. The wait of a process that is killed ends
- * before it is on its way out: then SIGKILL is pending, field 31. */
+#define DYING_MAX_NS UINT64_C(2000000000) /* then it is a process whose first thread has left it   \
+					   */
+/* Field 9, the kernel's PF_*: EXITING, DUMPCORE, SIGNALED. The wait of a process that is killed
+ * ends before it is on its way out: then SIGKILL is pending, field 31. */
 #define FLAGS_DYING 0x604
 #define PENDING_KILL (1 << 8)
 
 /* Numbers of the fields of /proc/PID/stat, proc_pid_stat(5). */
-enum { FIELD_FLAGS = 9, FIELD_START_STACK = 28, FIELD_PENDING = 31, FIELD_EXIT_CODE = 52 };
+enum {
+	FIELD_FLAGS = 9,
+	FIELD_START_STACK = 28,
+	FIELD_PENDING = 31,
+	FIELD_EXIT_CODE = 52
+};
 
 /* A field behind the name of the text of /proc/PID/stat; 0 if it is not there. */
 static uint64_t field_of(const char *text, int field)
@@ -167,8 +173,9 @@ static void watch(struct sample_processes *ps, struct sample_process *p)
 void sample_process_tell(struct sample_process *p, enum seg_event_kind kind, uint64_t value,
 			 uint64_t now_ns)
 {
-	sample_event(p->segment, &(struct seg_event){
-					 .kind = kind, .tid = p->pid, .ns = now_ns, .value = value});
+	sample_event(
+		p->segment,
+		&(struct seg_event){.kind = kind, .tid = p->pid, .ns = now_ns, .value = value});
 }
 
 /* It is tried again at each look, but counted once. */
@@ -236,23 +243,23 @@ static bool ask_descriptor(const struct sample_process *p, int *status)
 }
 
 /* While nobody has waited for it yet. */
-static bool ask_zombie(const struct sample_processes *ps, const struct sample_process *p, int *status)
+static bool ask_zombie(const struct sample_processes *ps, const struct sample_process *p,
+		       int *status)
 {
 	char text[1024];
 	struct proc_stat st;
 
 	/* To whom nothing is told 0 is told, here as there. */
 	if (!p->stack_start || proc_read_stat(ps->proc, p->pid, &st) ||
-	    st.start_time != p->start_time ||
-	    (st.state != 'Z' && st.state != 'X') ||
+	    st.start_time != p->start_time || (st.state != 'Z' && st.state != 'X') ||
 	    proc_read_some(ps->proc, text, sizeof(text), "%d/stat", (int)p->pid) <= 0)
 		return false;
 	*status = field_of(text, FIELD_EXIT_CODE);
 	return true;
 }
 
-/* As wait(2) has it; false if nobody tells. The descriptor knows once it has been waited for, which may
- * be in between. */
+/* As wait(2) has it; false if nobody tells. The descriptor knows once it has been waited for, which
+ * may be in between. */
 static bool find_status(const struct sample_processes *ps, const struct sample_process *p,
 			int *status)
 {
@@ -309,8 +316,8 @@ struct sample_process *sample_process_get(struct sample_processes *ps, pid_t pid
 	bool is_target = false;
 
 	if (p) {
-		bool is_gone = proc_read_stat(ps->proc, pid, &st) || st.start_time != p->start_time ||
-			       st.state == 'Z' || st.state == 'X';
+		bool is_gone = proc_read_stat(ps->proc, pid, &st) ||
+			       st.start_time != p->start_time || st.state == 'Z' || st.state == 'X';
 
 		read_field(ps->proc, pid, FIELD_START_STACK, &stack_start);
 		p->thread_count = is_gone ? 0 : st.threads;

@@ -16,7 +16,8 @@
 struct sample_process {
 	pid_t pid;
 	uint64_t start_time;
-	uint64_t stack_start; /* where its stack begins: elsewhere after execve(); 0 not to be seen */
+	uint64_t stack_start; /* where its stack begins: elsewhere after execve(); 0 not to be seen
+			       */
 	int thread_count;     /* at the last look */
 	int pidfd;            /* -1: the kernel has none, or descriptors ran out */
 	bool is_target;
@@ -32,14 +33,14 @@ struct sample_processes {
 	uint64_t interval_ns;
 	struct sample_process **items;
 	uint32_t count, room;
-	uint64_t seen_ns;     /* the last look that is over */
+	uint64_t seen_ns;           /* the last look that is over */
 	uint64_t descriptions_base; /* open file descriptions are numbered from here */
 	uint32_t description_count;
-	uint32_t refused;     /* that could not be recorded */
+	uint32_t refused; /* that could not be recorded */
 	struct index refused_pids;
-	int refused_error;    /* of the last of them */
+	int refused_error; /* of the last of them */
 	pid_t refused_pid;
-	uint32_t unowned; /* seg_header.sample_unowned */
+	uint32_t unowned;     /* seg_header.sample_unowned */
 	bool has_lost_target; /* a target has ended since this was cleared */
 };
 
@@ -50,9 +51,9 @@ void sample_processes_done(struct sample_processes *ps);
 struct sample_process *sample_process_find(const struct sample_processes *ps, pid_t pid);
 
 /*
- * The record of whoever has the pid now: the one there is, a new one, or (after execve, or where the
- * pid belongs to another process by now) another one after the old one was ended. NULL: it is gone, or its record
- * could not be made (refused).
+ * The record of whoever has the pid now: the one there is, a new one, or (after execve, or where
+ * the pid belongs to another process by now) another one after the old one was ended. NULL: it is
+ * gone, or its record could not be made (refused).
  */
 struct sample_process *sample_process_get(struct sample_processes *ps, pid_t pid, uint64_t now_ns);
 

@@ -159,8 +159,9 @@ static bool is_to_be_recorded(const struct sample_look *look, const struct model
 }
 
 /*
- * The model's numbers of open file descriptions hold for one look. In the records each keeps one as long as
- * somebody who has it is recorded: whom a description is shared with decides what is a deadlock.
+ * The model's numbers of open file descriptions hold for one look. In the records each keeps one as
+ * long as somebody who has it is recorded: whom a description is shared with decides what is a
+ * deadlock.
  */
 static uint64_t name_description(struct sample_look *look, const struct model_lock *l)
 {
@@ -178,12 +179,11 @@ static uint64_t name_description(struct sample_look *look, const struct model_lo
 static void keep_description(struct sample_look *look, uint32_t lock)
 {
 	const struct model_lock *l = &look->m->locks.items[lock];
-	const struct seg_lock *r = sample_record(look->processes[l->process]->segment, SEG_LOCKS,
-						 look->locks[lock]);
+	const struct seg_lock *r =
+		sample_record(look->processes[l->process]->segment, SEG_LOCKS, look->locks[lock]);
 	uint64_t number = r ? r->ofd - look->ps->descriptions_base : 0;
 
-	if (!r || !r->ofd || !l->ofd ||
-	    index_first(&look->descriptions, l->ofd) != UINT32_MAX ||
+	if (!r || !r->ofd || !l->ofd || index_first(&look->descriptions, l->ofd) != UINT32_MAX ||
 	    index_first(&look->names, number) != UINT32_MAX)
 		return;
 	index_add(&look->descriptions, l->ofd, number);
@@ -319,11 +319,13 @@ int sample_look_record(struct sample_look *look)
 	if (!look->processes || !look->locks || !look->is_waiting)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < m->locks.count; i++)
-		if (m->locks.items[i].state == LOCK_WAITING && m->locks.items[i].process != MODEL_NONE)
+		if (m->locks.items[i].state == LOCK_WAITING &&
+		    m->locks.items[i].process != MODEL_NONE)
 			look->is_waiting[m->locks.items[i].process] = true;
 	find_processes(look);
 	for (uint32_t n = 0; n < look->ps->count; n++)
-		memset(look->ps->items[n]->is_seen, 0, sample_records(look->ps->items[n]->segment, SEG_LOCKS));
+		memset(look->ps->items[n]->is_seen, 0,
+		       sample_records(look->ps->items[n]->segment, SEG_LOCKS));
 	if (sample_threads_record(look))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < m->locks.count; i++)

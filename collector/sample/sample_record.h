@@ -17,8 +17,8 @@ struct sample_look {
 	struct sample_process **processes; /* by the model's index, NULL: not recorded */
 	uint32_t *locks;                   /* by the model's index: of SEG_LOCKS, 0 none */
 	bool *is_waiting;                  /* by the process's index */
-	struct index descriptions; /* the model's ofd -> the records' number */
-	struct index names;        /* numbers that are taken */
+	struct index descriptions;         /* the model's ofd -> the records' number */
+	struct index names;                /* numbers that are taken */
 };
 
 /* Writes it; `look` has ps, m and now_ns. 0 or -ENOMEM; to be freed with sample_look_done(). */

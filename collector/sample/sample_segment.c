@@ -83,8 +83,8 @@ static int put(struct sample_segment *s, uint64_t offset, size_t length)
 /* All of the header that changes: it stands in front of the names. */
 void sample_segment_tell(struct sample_segment *s)
 {
-	put(s, offsetof(struct seg_header, state), offsetof(struct seg_header, exe) -
-						      offsetof(struct seg_header, state));
+	put(s, offsetof(struct seg_header, state),
+	    offsetof(struct seg_header, exe) - offsetof(struct seg_header, state));
 	put(s, offsetof(struct seg_header, sample_interval_ns),
 	    sizeof(struct seg_header) - offsetof(struct seg_header, sample_interval_ns));
 }

@@ -2,8 +2,8 @@
  * A segment about another process: the writer's half of preload/segment.h, for `lockjam attach`.
  *
  * Everything stands in private memory first and goes to the file record by record, so that the file
- * can be read at every moment, also when the writer was killed between two writes. A full disk costs
- * records, which are counted.
+ * can be read at every moment, also when the writer was killed between two writes. A full disk
+ * costs records, which are counted.
  */
 #ifndef LOCKJAM_SAMPLE_SEGMENT_H
 #define LOCKJAM_SAMPLE_SEGMENT_H
@@ -18,8 +18,8 @@ struct sample_segment;
 
 /*
  * Makes <pid>-<start_time>-<image>.seg in the directory, with the first image that is free from
- * h->image on. Of *h all but sizes, tables and magic is to be filled in. 0 or negative errno: then there is
- * no file.
+ * h->image on. Of *h all but sizes, tables and magic is to be filled in. 0 or negative errno: then
+ * there is no file.
  */
 int sample_segment_new(int dir, const struct seg_header *h, struct sample_segment **s);
 void sample_segment_free(struct sample_segment *s);
@@ -40,8 +40,8 @@ uint32_t sample_record_new(struct sample_segment *s, enum seg_table_id table);
 
 /* Offset of a copy of text in SEG_STRINGS; 0 for "" and where there is no room. */
 uint32_t sample_string(struct sample_segment *s, const char *text);
-/* 1-based index of a stack of these program counters, one that is there already if it is equal; 0: no
- * room. `flags`: enum seg_stack_flag. */
+/* 1-based index of a stack of these program counters, one that is there already if it is equal; 0:
+ * no room. `flags`: enum seg_stack_flag. */
 uint32_t sample_stack(struct sample_segment *s, const uint64_t *pcs, uint32_t count,
 		      uint32_t flags);
 /* Into the ring; seq is filled in. */

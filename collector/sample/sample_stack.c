@@ -209,8 +209,7 @@ static void take_holder(struct work *w, uint32_t process)
 bool sample_stacks_take(struct sample_stacks *stacks, const struct sample_look *look)
 {
 	const struct model *m = look->m;
-	struct work w = {
-		.stacks = stacks, .look = look, .end_ns = clock_ns() + stacks->budget_ns};
+	struct work w = {.stacks = stacks, .look = look, .end_ns = clock_ns() + stacks->budget_ns};
 	bool *is_taken = calloc(m->processes.count + (size_t)1, sizeof(*is_taken));
 
 	/* Holders first: they tell more than the many who wait for them. */

@@ -1,6 +1,7 @@
 /*
  * Where the recorded threads are: waiters once per wait, who keeps others waiting as long as that
- * lasts. Blocked threads only, without stopping anybody; program counters, named by who reads the record.
+ * lasts. Blocked threads only, without stopping anybody; program counters, named by who reads the
+ * record.
  */
 #ifndef LOCKJAM_SAMPLE_STACK_H
 #define LOCKJAM_SAMPLE_STACK_H

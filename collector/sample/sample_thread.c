@@ -109,7 +109,8 @@ static int compare_threads(const void *x, const void *y, void *threads)
 int sample_threads_record(struct sample_look *look)
 {
 	const struct model *m = look->m;
-	uint32_t *order = calloc(m->threads.count + (size_t)1, sizeof(*order)), count = 0, first = 0;
+	uint32_t *order = calloc(m->threads.count + (size_t)1, sizeof(*order)), count = 0,
+		 first = 0;
 
 	if (!order)
 		return -ENOMEM;

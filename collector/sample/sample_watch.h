@@ -27,8 +27,8 @@ struct sample_watch {
 
 /* Whether the lines that matter are others than at the last time; negative errno: not readable. */
 int sample_watch_look(struct sample_watch *w);
-/* What matters from now on: the processes and files of this model. Then the lines are read again, so
- * that a change since the model was made is seen at the next time. False: memory is out. */
+/* What matters from now on: the processes and files of this model. Then the lines are read again,
+ * so that a change since the model was made is seen at the next time. False: memory is out. */
 bool sample_watch_learn(struct sample_watch *w, const struct model *m);
 void sample_watch_done(struct sample_watch *w);
 

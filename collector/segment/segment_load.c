@@ -23,10 +23,11 @@ static const struct {
 	bool is_named; /* by records of the tables before: read `used` again */
 	bool is_fixed; /* records do not change once they are complete */
 } load_order[] = {
-	{SEG_EVENTS, false, false},   {SEG_LOCKS, false, false},    {SEG_FINDINGS, false, false},
-	{SEG_INTERRUPTIONS, false, false},
-	{SEG_THREADS, false, false},  {SEG_HANDLERS, false, false}, {SEG_STACKS, true, true},
-	{SEG_RESOURCES, false, true}, {SEG_MODULES, false, true},   {SEG_PCS, true, true},
+	{SEG_EVENTS, false, false},   {SEG_LOCKS, false, false},
+	{SEG_FINDINGS, false, false}, {SEG_INTERRUPTIONS, false, false},
+	{SEG_THREADS, false, false},  {SEG_HANDLERS, false, false},
+	{SEG_STACKS, true, true},     {SEG_RESOURCES, false, true},
+	{SEG_MODULES, false, true},   {SEG_PCS, true, true},
 	{SEG_STRINGS, false, true},   {SEG_SLICES, false, true},
 };
 

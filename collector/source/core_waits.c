@@ -1,7 +1,7 @@
 /*
- * What the threads of a core waited for, by the system call that they were in: a core has no list of
- * file locks, but the request of who waited for one is in its registers and its memory. Which file it
- * was, it does not tell: the descriptors are the kernel's.
+ * What the threads of a core waited for, by the system call that they were in: a core has no list
+ * of file locks, but the request of who waited for one is in its registers and its memory. Which
+ * file it was, it does not tell: the descriptors are the kernel's.
  */
 #include "config.h"
 
@@ -13,8 +13,8 @@
 #include "collector/core/core.h"
 #include "collector/source/source.h"
 
-/* The system call that the thread was blocked in, -1 none: its number may also be left of one that had
- * returned. */
+/* The system call that the thread was blocked in, -1 none: its number may also be left of one that
+ * had returned. */
 static long blocked_in(const struct core *core, const struct arch_prstatus *status)
 {
 	struct arch_stopped stopped = {.original = status->syscall};
@@ -32,7 +32,8 @@ static bool is_range(const struct flock *request)
 	return request->l_whence == SEEK_SET && request->l_start >= 0 && request->l_len >= 0;
 }
 
-/* False if it cannot be said what it asked for: its range may be relative to the end of the file. */
+/* False if it cannot be said what it asked for: its range may be relative to the end of the file.
+ */
 static bool read_fcntl(const struct core *core, const struct arch_prstatus *status,
 		       struct model_lock *l)
 {
@@ -73,10 +74,11 @@ static uint32_t resource_of(struct model *m, uint32_t process, int fd)
 
 static void note_unread(struct gather *g, const struct arch_prstatus *status)
 {
-	model_note(g->m,
-		   "thread %d waited for a lock of the file of its descriptor %d; which one could not "
-		   "be read",
-		   (int)status->tid, (int)status->args[0]);
+	model_note(
+		g->m,
+		"thread %d waited for a lock of the file of its descriptor %d; which one could not "
+		"be read",
+		(int)status->tid, (int)status->args[0]);
 }
 
 void core_waits_add(struct gather *g, uint32_t process, uint32_t thread,

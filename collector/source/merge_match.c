@@ -111,7 +111,8 @@ static void take(struct matcher *x, uint32_t lock, struct kernel_lock *e)
 		l->state = LOCK_HELD;
 		l->since_ns = x->k->read_ns;
 	}
-	/* Of a sampled record whose it is may have been deduced; that it is there still proves no more. */
+	/* Of a sampled record whose it is may have been deduced; that it is there still proves no
+	 * more. */
 	l->evidence = l->is_deduced ? EVIDENCE_INFERRED : EVIDENCE_OBSERVED;
 	l->start = e->start;
 	l->end = e->end;

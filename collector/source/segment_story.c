@@ -15,10 +15,18 @@
 #include <time.h>
 
 static const char *const table_names[SEG_TABLE_IDS] = {
-	[SEG_THREADS] = "threads",   [SEG_RESOURCES] = "files",      [SEG_LOCKS] = "locks",
-	[SEG_HANDLERS] = "handlers", [SEG_FINDINGS] = "findings",    [SEG_STACKS] = "stacks",
-	[SEG_PCS] = "stack frames",  [SEG_MODULES] = "modules",      [SEG_EVENTS] = "events",
-	[SEG_STRINGS] = "names",     [SEG_SLICES] = "copied stacks", [SEG_EDGES] = "lock orders",
+	[SEG_THREADS] = "threads",
+	[SEG_RESOURCES] = "files",
+	[SEG_LOCKS] = "locks",
+	[SEG_HANDLERS] = "handlers",
+	[SEG_FINDINGS] = "findings",
+	[SEG_STACKS] = "stacks",
+	[SEG_PCS] = "stack frames",
+	[SEG_MODULES] = "modules",
+	[SEG_EVENTS] = "events",
+	[SEG_STRINGS] = "names",
+	[SEG_SLICES] = "copied stacks",
+	[SEG_EDGES] = "lock orders",
 	[SEG_INTERRUPTIONS] = "interrupted calls",
 };
 
@@ -33,7 +41,8 @@ static const struct {
 	{SEG_LIMIT_TMPFS_FULL, "records were dropped: the session's file system was full"},
 	{SEG_LIMIT_BUSY, "some updates were given up because the record was busy"},
 	{SEG_LIMIT_SEALED, "restricted its system calls (seccomp): nothing was recorded since"},
-	{SEG_LIMIT_PARTIAL, "not all of its calls, handlers and children could be redirected to the recorder"},
+	{SEG_LIMIT_PARTIAL,
+	 "not all of its calls, handlers and children could be redirected to the recorder"},
 };
 
 /* "100ms", "2s" */
@@ -77,8 +86,8 @@ static void note_sampling(struct model *m, const struct segment *segment,
 		s->unowned = h->sample_unowned;
 	if (h->sample_refused > s->refused)
 		s->refused = h->sample_refused;
-	s->has_survivor |= !h->ended_ns &&
-			   (p->state != PROCESS_LIVE || segment_sampling_is_over(segment));
+	s->has_survivor |=
+		!h->ended_ns && (p->state != PROCESS_LIVE || segment_sampling_is_over(segment));
 	if (h->sample_unseen)
 		model_note(m, "%s (pid %d): its threads could not be read at %u looks", p->name,
 			   h->pid, h->sample_unseen);
@@ -92,7 +101,8 @@ void segment_sampling_notes_add(struct gather *g)
 	struct tm tm;
 
 	if (s->late)
-		model_note(g->m, "%u look%s came late; the longest time without one was %" PRIu64 "ms",
+		model_note(g->m,
+			   "%u look%s came late; the longest time without one was %" PRIu64 "ms",
 			   s->late, s->late == 1 ? "" : "s", s->gap_ns / 1000000);
 	if (s->unowned)
 		model_note(g->m, "up to %u locks at a time belonged to nobody who could be found",
@@ -123,11 +133,13 @@ static void note_attached(struct model *m, const struct seg_header *h, const cha
 static void note_protection(struct model *m, const struct seg_header *h, const char *name)
 {
 	if (h->protect_served)
-		model_note(m, "%s (pid %d): the emergency arena served %" PRIu64
+		model_note(m,
+			   "%s (pid %d): the emergency arena served %" PRIu64
 			   " requests of handlers that had interrupted the allocator",
 			   name, h->pid, h->protect_served);
 	if (h->protect_refused)
-		model_note(m, "%s (pid %d): %" PRIu64 " requests found no room in the emergency arena "
+		model_note(m,
+			   "%s (pid %d): %" PRIu64 " requests found no room in the emergency arena "
 			   "(they got NULL)",
 			   name, h->pid, h->protect_refused);
 }
@@ -291,7 +303,8 @@ static const char *event_text(struct story *t, const struct seg_event *e)
 						e->value + 1)
 				: "begins";
 	case SEG_EV_ATTACH:
-		return model_stringf(m, "is recorded from now on, through %" PRIu64 " calls", e->value);
+		return model_stringf(m, "is recorded from now on, through %" PRIu64 " calls",
+				     e->value);
 	case SEG_EV_DETACH:
 		return "is not recorded any more";
 	case SEG_EV_FORK:

@@ -51,11 +51,12 @@ static void look_at(const struct open_files *x, uint32_t process, int fd)
 		    !held_is_open_on(g->proc, p->pid, fd, r->ino, NULL))
 			continue;
 		x->is_kept[i] = true;
-		model_note(g->m,
-			   "%s (pid %d) holds no lock and waits for none, but has %s open, which is "
-			   "locked: a program that only tries again and again cannot be told from "
-			   "one that does not (lockjam run records its tries)",
-			   p->name, p->pid, path);
+		model_note(
+			g->m,
+			"%s (pid %d) holds no lock and waits for none, but has %s open, which is "
+			"locked: a program that only tries again and again cannot be told from "
+			"one that does not (lockjam run records its tries)",
+			p->name, p->pid, path);
 		return;
 	}
 }
@@ -63,8 +64,7 @@ static void look_at(const struct open_files *x, uint32_t process, int fd)
 static void look_at_process(const struct open_files *x, uint32_t process)
 {
 	int *fds;
-	ssize_t count = proc_list(x->g->proc, &fds, "%d/fd",
-				  x->g->m->processes.items[process].pid);
+	ssize_t count = proc_list(x->g->proc, &fds, "%d/fd", x->g->m->processes.items[process].pid);
 
 	if (count < 0)
 		return;

@@ -60,8 +60,7 @@ void signals_read(struct gather *g)
 	uint32_t done = 0, left = 0;
 
 	for (uint32_t i = 0; i < m->processes.count; i++) {
-		if (!m->processes.items[i].is_target ||
-		    m->processes.items[i].state != PROCESS_LIVE)
+		if (!m->processes.items[i].is_target || m->processes.items[i].state != PROCESS_LIVE)
 			continue;
 		if (done++ < PROCESSES_MAX)
 			read_process(g, i);

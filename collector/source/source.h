@@ -44,8 +44,8 @@ struct source {
 
 extern const struct source source_core, source_segments, source_locks, source_tasks;
 
-/* source_tasks.c: what the source left because there were too many, of what the targets concern. After
- * select_targets(). */
+/* source_tasks.c: what the source left because there were too many, of what the targets concern.
+ * After select_targets(). */
 void tasks_read_rest(struct gather *g);
 
 /* source_tasks.c: all threads of the chosen processes, with their names. After select_targets(). */

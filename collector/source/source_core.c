@@ -248,7 +248,8 @@ static void add_threads(struct gather *g, uint32_t process)
 		t->pc = status->regs[ARCH_PC];
 		if (n == 0)
 			m->core.thread = i;
-		if (!m->processes.items[process].has_segment) /* else the record says it, and of which file */
+		if (!m->processes.items[process]
+			     .has_segment) /* else the record says it, and of which file */
 			core_waits_add(g, process, i, status);
 	}
 }

@@ -171,7 +171,8 @@ static bool is_of_target(const struct gather *g, const struct candidate *c)
 {
 	const struct collect_options *o = g->options;
 	struct segment_name parts;
-	bool is_other = !gather_is_saved(g) && o->target_count && segment_name_parse(c->name, &parts);
+	bool is_other =
+		!gather_is_saved(g) && o->target_count && segment_name_parse(c->name, &parts);
 
 	for (uint32_t i = 0; is_other && i < o->target_count; i++)
 		is_other = o->targets[i].pid > 0 && o->targets[i].pid != parts.pid;
@@ -184,7 +185,8 @@ static void note_unread(const struct directory *d, const struct candidate *c, co
 
 	if (c->error == -ENODATA)
 		model_note(
-			m, "a process was killed before its record was ready: nothing is known of it");
+			m,
+			"a process was killed before its record was ready: nothing is known of it");
 	else if (gather_is_saved(d->g))
 		model_note(m, "%s: %s; it was not read", path, c->cause);
 	else if (is_of_target(d->g, c))

@@ -251,12 +251,14 @@ void stacks_classify_thread(struct stacks *s, uint32_t thread)
 
 /* --- a recorded call ------------------------------------------------------------------------- */
 
-/* Was the function, frames[0], called by libc? Then the program called what stands outermost of it. */
+/* Was the function, frames[0], called by libc? Then the program called what stands outermost of it.
+ */
 static void find_entry(struct model_call *c, const struct model_frame *frames, uint32_t count)
 {
 	uint32_t outside = 1;
 
-	while (outside < count && frames[outside].kind != FRAME_SIGNAL && frame_is_libc(&frames[outside]))
+	while (outside < count && frames[outside].kind != FRAME_SIGNAL &&
+	       frame_is_libc(&frames[outside]))
 		outside++;
 	if (outside < 2 || outside == count)
 		return;

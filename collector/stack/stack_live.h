@@ -41,8 +41,9 @@ bool stack_live_look_deeper(struct stack_live *live);
 
 struct stack_live_moment {
 	struct proc_syscall syscall; /* is_running: it was stopped */
-	uint64_t stood_ns;    /* how long it was kept from running for the copy */
-	bool has_asked_again; /* it was stopped just when it had asked for a file lock, and let go */
+	uint64_t stood_ns;           /* how long it was kept from running for the copy */
+	bool has_asked_again; /* it was stopped just when it had asked for a file lock, and let go
+			       */
 	long ended;           /* the system call that the stop ended with EINTR, -1 none */
 };
 /* Of a thread that was copied. */

@@ -4,9 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEPTH_MAX 64    /* of DIEs in each other */
-#define DIES_MAX 200000 /* that are looked at for one address: hostile units may have any number   \
-			 */
+#define DEPTH_MAX 64 /* of DIEs in each other */
+#define DIES_MAX                                                                                   \
+	200000 /* that are looked at for one address: hostile units may have any number            \
+		*/
 #define ORIGINS_MAX 8
 
 /* --- names ------------------------------------------------------------------------------------ */

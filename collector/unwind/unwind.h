@@ -23,7 +23,7 @@ struct unwind_frame {
 struct unwind_start {
 	uint64_t regs[ARCH_REGS];
 	uint64_t known;         /* at least ARCH_SP and ARCH_PC */
-	uint64_t blocked; /* the thread's mask of signals, 0 unknown */
+	uint64_t blocked;       /* the thread's mask of signals, 0 unknown */
 	bool is_return_address; /* the pc is one: the first frame is inside a call */
 	/* Reads the thread's stack; false when it is not there. */
 	bool (*read)(void *context, uint64_t address, void *data, size_t size);

@@ -42,7 +42,8 @@ def _parse_lock(words):
     while words and words[0] == "->":
         depth += 1
         words = words[1:]
-    if len(words) < 7:
+    # "<none>:0": who waits for a lease to be given up; the line names no file.
+    if len(words) < 7 or words[4].count(":") != 2:
         return None
     major, minor, ino = words[4].split(":")
     return Lock(words[0], words[2], int(words[3]), os.makedev(int(major, 16), int(minor, 16)),
