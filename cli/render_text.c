@@ -132,6 +132,20 @@ static bool is_core_alone(const struct model *m)
 	return m->core.path && !m->processes.items[m->core.process].has_segment;
 }
 
+/* Of processes that are not looked at any more nothing is known. */
+static const char *nothing_text(const struct model *m)
+{
+	uint32_t detached = 0;
+
+	for (uint32_t i = 0; i < m->processes.count; i++)
+		detached += m->processes.items[i].state == PROCESS_DETACHED;
+	if (is_core_alone(m))
+		return "No thread waited for a file lock.\n";
+	if (detached && !m->is_live)
+		return "The recording has ended: which file locks are held now is not in it.\n";
+	return "No file locks are held or waited for.\n";
+}
+
 void text_graph(struct view *v, uint32_t uncontended_max)
 {
 	uint32_t uncontended = 0;
@@ -152,9 +166,7 @@ void text_graph(struct view *v, uint32_t uncontended_max)
 		fprintf(v->out, "and %u more locks that nobody waits for (--all shows them)\n",
 			uncontended - uncontended_max);
 	if (v->graph.count == 0)
-		fputs(is_core_alone(v->model) ? "No thread waited for a file lock.\n"
-					      : "No file locks are held or waited for.\n",
-		      v->out);
+		fputs(nothing_text(v->model), v->out);
 }
 
 /* --- the end ------------------------------------------------------------------------------- */
