@@ -54,7 +54,9 @@ static void an_empty_model(void)
 
 	check_output(fixture_render(m, "text", FIXTURE_GRAPH), "No file locks are held or waited for.\n");
 	check_output(fixture_render(m, "text", FIXTURE_SIGNALS), "No handlers of signals were recorded.\n");
-	m->processes.items[model_add_process(m)].state = PROCESS_DETACHED;
+	uint32_t detached = model_add_process(m);
+
+	m->processes.items[detached].state = PROCESS_DETACHED;
 	check_output(fixture_render(m, "text", FIXTURE_GRAPH),
 		     "The recording has ended: which file locks are held now is not in it.\n");
 	model_free(m);
