@@ -33,6 +33,8 @@ void analysis_add_stack(struct model_finding *f, uint32_t stack, const char *lab
  */
 int analysis_compare_programs(const struct model *m, uint32_t a, uint32_t b);
 int analysis_compare_handlers(const struct model *m, uint32_t a, uint32_t b);
+/* The same, with the signal that they handle; neither is MODEL_NONE. */
+int analysis_compare_dispositions(const struct model *m, uint32_t a, uint32_t b);
 /*
  * Sorts items[0..count) (indices into one of the model's arrays) by `compare`, those of one key by
  * index, and hands each run of one key to `report`.

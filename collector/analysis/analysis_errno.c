@@ -9,16 +9,6 @@
 
 #include "collector/analysis/analysis_detect.h"
 
-static int compare_keys(const struct model *m, uint32_t a, uint32_t b)
-{
-	const struct model_handler *h = &m->handlers.items[a], *i = &m->handlers.items[b];
-	int order = (h->signo > i->signo) - (h->signo < i->signo);
-
-	if (!order)
-		order = analysis_compare_programs(m, h->process, i->process);
-	return order ? order : analysis_compare_handlers(m, a, b);
-}
-
 /* One finding from handlers[0..count-1], which have one key. */
 static void report(struct model *m, const uint32_t *handlers, uint32_t count)
 {
@@ -65,6 +55,6 @@ void detect_errno(struct model *m)
 	for (uint32_t i = 0; i < m->handlers.count; i++)
 		if (m->handlers.items[i].errno_clobbered)
 			handlers[count++] = i;
-	analysis_group(m, handlers, count, compare_keys, report);
+	analysis_group(m, handlers, count, analysis_compare_dispositions, report);
 	free(handlers);
 }

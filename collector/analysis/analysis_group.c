@@ -60,6 +60,16 @@ int analysis_compare_handlers(const struct model *m, uint32_t a, uint32_t b)
 	return order ? order : compare_numbers(h->address, i->address);
 }
 
+int analysis_compare_dispositions(const struct model *m, uint32_t a, uint32_t b)
+{
+	const struct model_handler *h = &m->handlers.items[a], *i = &m->handlers.items[b];
+	int order = (h->signo > i->signo) - (h->signo < i->signo);
+
+	if (!order)
+		order = analysis_compare_programs(m, h->process, i->process);
+	return order ? order : analysis_compare_handlers(m, a, b);
+}
+
 struct grouping {
 	const struct model *m;
 	analysis_compare *compare;

@@ -64,16 +64,6 @@ static bool has_gone_on(const struct model *m, const struct model_handler *h)
 	return until > h->last_ns + WENT_ON_NS;
 }
 
-static int compare_keys(const struct model *m, uint32_t a, uint32_t b)
-{
-	const struct model_handler *h = &m->handlers.items[a], *i = &m->handlers.items[b];
-	int order = (h->signo > i->signo) - (h->signo < i->signo);
-
-	if (!order)
-		order = analysis_compare_programs(m, h->process, i->process);
-	return order ? order : analysis_compare_handlers(m, a, b);
-}
-
 static void report(struct model *m, const uint32_t *items, uint32_t count)
 {
 	const struct model_handler first = m->handlers.items[items[0]];
@@ -122,6 +112,6 @@ void detect_resets(struct model *m)
 		if (h->was_reset && !is_fault(h->signo) && has_gone_on(m, h))
 			items[count++] = i;
 	}
-	analysis_group(m, items, count, compare_keys, report);
+	analysis_group(m, items, count, analysis_compare_dispositions, report);
 	free(items);
 }
