@@ -12,17 +12,12 @@
 #define CLASS_MIN 5 /* 32 bytes */
 #define CLASSES 21  /* up to ARENA_BLOCK_MAX = 1 << 20 */
 #define UNIT 16     /* everything is aligned to it */
-#define MAPPED 2    /* see struct head */
 
-/*
- * In front of what the program gets. `chunk` looks like the size word of glibc's malloc for a block
- * that it had mapped by itself (malloc/malloc.c: size, bit 1 set, two words of overhead), so that
- * malloc_usable_size() of libc itself answers right.
- */
+/* In front of what the program gets. */
 struct head {
 	uint32_t offset; /* of the block in the arena */
 	uint32_t class_;
-	uint64_t chunk;
+	uint64_t usable; /* bytes behind the head */
 };
 
 static struct {
@@ -129,14 +124,14 @@ void *arena_get(size_t size, size_t align)
 	*head_of((void *)block) = (struct head){
 		.offset = (uint32_t)offset,
 		.class_ = class_,
-		.chunk = (usable + 2 * sizeof(size_t)) | MAPPED,
+		.usable = usable,
 	};
 	return (void *)block;
 }
 
 size_t arena_size(const void *block)
 {
-	return (head_of(block)->chunk & ~(uint64_t)(UNIT - 1)) - 2 * sizeof(size_t);
+	return head_of(block)->usable;
 }
 
 void arena_put(void *block)

@@ -81,11 +81,13 @@ static void count(uint64_t *counter)
 
 static void *get(size_t size, size_t align)
 {
-	struct seg_header *header = segment_get();
 	void *block = arena_get(size, align);
+	int saved_errno;
 
-	if (header)
-		count(block ? &header->protect_served : &header->protect_refused);
+	if (shim_begin(&saved_errno)) {
+		count(block ? &segment_get()->protect_served : &segment_get()->protect_refused);
+		shim_end(saved_errno);
+	}
 	if (!block)
 		errno = ENOMEM;
 	return block;
@@ -131,6 +133,10 @@ static size_t size_of(void *block)
 
 static void *inside_realloc(void *old, size_t size)
 {
+	if (old && !size) { /* as glibc does */
+		inside_free(old);
+		return NULL;
+	}
 	void *block = get(size, 0);
 	size_t had = block && old ? size_of(old) : 0;
 
@@ -252,7 +258,7 @@ static void *outside_realloc(void *old, size_t size)
 		return NULL;
 	}
 	had = arena_size(old);
-	block = protect.malloc(size);
+	block = protect.malloc(size); /* the program's own request, outside of any handler's reach */
 	if (!block)
 		return NULL;
 	memcpy(block, old, had < size ? had : size);
@@ -269,6 +275,11 @@ static void *outside_reallocarray(void *old, size_t n, size_t size)
 		return NULL;
 	}
 	return outside_realloc(old, bytes);
+}
+
+static size_t outside_usable_size(void *block)
+{
+	return size_of(block);
 }
 
 /* --- switching it on ------------------------------------------------------------------------- */
@@ -294,5 +305,6 @@ void protect_init(void)
 	thunk_lead(THUNK_free, (void *)outside_free);
 	thunk_lead(THUNK_realloc, (void *)outside_realloc);
 	thunk_lead(THUNK_reallocarray, (void *)outside_reallocarray);
+	thunk_lead(THUNK_malloc_usable_size, (void *)outside_usable_size);
 	protect.is_on = true;
 }
