@@ -84,6 +84,8 @@ collector_libcollector_a_SOURCES = \
 	collector/model/index.h \
 	collector/model/model.c \
 	collector/model/model.h \
+	collector/model/model_check.c \
+	collector/model/wait.h \
 	collector/proc/crew.c \
 	collector/proc/crew.h \
 	collector/proc/held.c \

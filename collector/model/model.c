@@ -53,6 +53,9 @@ void model_free(struct model *m)
 	free(m->threads.items);
 	free(m->resources.items);
 	free(m->locks.items);
+	free(m->waits.items);
+	free(m->needs.items);
+	free(m->ways.items);
 	free(m->stacks.items);
 	free(m->frames.items);
 	free(m->handlers.items);
@@ -152,8 +155,10 @@ uint32_t model_add_resource(struct model *m)
 {
 	uint32_t i = ARRAY_ADD(m, resources);
 
-	if (i != MODEL_NONE)
+	if (i != MODEL_NONE) {
 		m->resources.items[i].path = "";
+		m->resources.items[i].process = MODEL_NONE;
+	}
 	return i;
 }
 
@@ -166,6 +171,42 @@ uint32_t model_add_lock(struct model *m)
 		l->resource = l->process = l->thread = l->stack = l->blocker = l->next_copy =
 			MODEL_NONE;
 		l->fd = -1;
+	}
+	return i;
+}
+
+uint32_t model_add_wait(struct model *m)
+{
+	uint32_t i = ARRAY_ADD(m, waits);
+
+	if (i != MODEL_NONE) {
+		struct model_wait *w = &m->waits.items[i];
+		w->process = w->thread = w->lock = MODEL_NONE;
+		w->first_need = m->needs.count;
+		w->object = "";
+	}
+	return i;
+}
+
+uint32_t model_add_need(struct model *m, uint32_t wait)
+{
+	uint32_t i = ARRAY_ADD(m, needs);
+
+	if (i != MODEL_NONE) {
+		m->needs.items[i].hold = MODEL_NONE;
+		m->needs.items[i].first_way = m->ways.count;
+		m->waits.items[wait].need_count++;
+	}
+	return i;
+}
+
+uint32_t model_add_way(struct model *m, uint32_t need)
+{
+	uint32_t i = ARRAY_ADD(m, ways);
+
+	if (i != MODEL_NONE) {
+		m->ways.items[i].process = m->ways.items[i].thread = MODEL_NONE;
+		m->needs.items[need].way_count++;
 	}
 	return i;
 }
@@ -299,145 +340,4 @@ uint32_t model_find_resource(const struct model *m, uint64_t dev, uint64_t ino)
 		if (m->resources.items[i].dev == dev && m->resources.items[i].ino == ino)
 			return i;
 	return MODEL_NONE;
-}
-
-static bool is_index(uint32_t index, uint32_t count)
-{
-	return index == MODEL_NONE || index < count;
-}
-
-static const char *check_blocker(const struct model *m, const struct model_lock *l)
-{
-	if (l->blocker == MODEL_NONE)
-		return NULL;
-	if (l->state == LOCK_HELD)
-		return "a hold has a blocker";
-	uint32_t at = l->blocker;
-
-	for (uint32_t steps = 0; at != MODEL_NONE; steps++) {
-		if (at >= m->locks.count)
-			return "a lock's blocker is out of range";
-		const struct model_lock *b = &m->locks.items[at];
-
-		if (b->resource != l->resource)
-			return "a blocker stands on another resource";
-		if (b == l || steps > m->locks.count)
-			return "a chain of blockers does not end";
-		at = b->blocker;
-	}
-	return NULL;
-}
-
-static const char *check_copies(const struct model *m, const struct model_lock *l)
-{
-	uint32_t steps = 0;
-
-	for (uint32_t at = l->next_copy; at != MODEL_NONE; at = m->locks.items[at].next_copy) {
-		if (at >= m->locks.count || steps++ > m->locks.count)
-			return "a chain of copies does not end";
-		if (!m->locks.items[at].is_copy || m->locks.items[at].resource != l->resource)
-			return "what is no copy stands in a chain of copies";
-	}
-	return NULL;
-}
-
-static const char *check_lock(const struct model *m, const struct model_lock *l)
-{
-	if (l->resource >= m->resources.count)
-		return "a lock has no resource";
-	if (!is_index(l->process, m->processes.count) || !is_index(l->thread, m->threads.count) ||
-	    !is_index(l->stack, m->stacks.count))
-		return "a lock's index is out of range";
-	if (l->thread != MODEL_NONE && m->threads.items[l->thread].process != l->process)
-		return "a lock's thread belongs to another process";
-	if (l->start > l->end)
-		return "a lock ends before it starts";
-	if (l->state == LOCK_POLLING && !l->tries)
-		return "a polling waiter never tried";
-	const char *wrong = check_copies(m, l);
-
-	return wrong ? wrong : check_blocker(m, l);
-}
-
-static const char *check_stacks(const struct model *m)
-{
-	for (uint32_t i = 0; i < m->stacks.count; i++) {
-		const struct model_stack *s = &m->stacks.items[i];
-
-		if (!is_index(s->process, m->processes.count) ||
-		    !is_index(s->thread, m->threads.count))
-			return "a stack's index is out of range";
-		if (s->frame_count && (s->first_frame > m->frames.count ||
-				       s->frame_count > m->frames.count - s->first_frame))
-			return "a stack's frames lie outside the frames";
-	}
-	for (uint32_t i = 0; i < m->frames.count; i++)
-		if (m->frames.items[i].kind == FRAME_INLINE && m->frames.items[i].pc)
-			return "an inlined frame has an address";
-	return NULL;
-}
-
-static const char *check_calls(const struct model *m)
-{
-	for (uint32_t i = 0; i < m->handlers.count; i++) {
-		const struct model_handler *h = &m->handlers.items[i];
-
-		if (h->process >= m->processes.count || !is_index(h->stack, m->stacks.count))
-			return "a handler's index is out of range";
-	}
-	for (uint32_t i = 0; i < m->interruptions.count; i++) {
-		const struct model_interruption *x = &m->interruptions.items[i];
-
-		if (x->process >= m->processes.count || x->handler >= m->handlers.count ||
-		    !is_index(x->thread, m->threads.count) || !is_index(x->stack, m->stacks.count))
-			return "an interruption's index is out of range";
-	}
-	for (uint32_t i = 0; i < m->signals.count; i++)
-		if (m->signals.items[i].process >= m->processes.count)
-			return "signals of no process";
-	for (uint32_t i = 0; i < m->calls.count; i++) {
-		const struct model_call *c = &m->calls.items[i];
-
-		if (c->process >= m->processes.count || !is_index(c->thread, m->threads.count) ||
-		    !is_index(c->handler, m->handlers.count) ||
-		    !is_index(c->stack, m->stacks.count))
-			return "a call's index is out of range";
-	}
-	return NULL;
-}
-
-static const char *check_findings(const struct model *m)
-{
-	for (uint32_t i = 0; i < m->findings.count; i++) {
-		const struct model_finding *f = &m->findings.items[i];
-
-		for (int n = 0; n < FINDING_PIDS; n++)
-			if (!is_index(f->processes[n], m->processes.count))
-				return "a finding's process is out of range";
-		for (int n = 0; n < FINDING_STACKS; n++)
-			if (!is_index(f->stacks[n].stack, m->stacks.count))
-				return "a finding's stack is out of range";
-	}
-	for (uint32_t i = 0; i < m->events.count; i++)
-		if (!is_index(m->events.items[i].process, m->processes.count))
-			return "an event's process is out of range";
-	return NULL;
-}
-
-const char *model_check(const struct model *m)
-{
-	const char *wrong;
-
-	for (uint32_t i = 0; i < m->threads.count; i++) {
-		const struct model_thread *t = &m->threads.items[i];
-
-		if (t->process >= m->processes.count || !is_index(t->call, m->calls.count))
-			return "a thread's index is out of range";
-	}
-	for (uint32_t i = 0; i < m->locks.count; i++)
-		if ((wrong = check_lock(m, &m->locks.items[i])))
-			return wrong;
-	if ((wrong = check_stacks(m)) || (wrong = check_calls(m)))
-		return wrong;
-	return check_findings(m);
 }

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "collector/model/wait.h"
+
 #define MODEL_NONE UINT32_MAX
 #define MODEL_TO_EOF UINT64_MAX
 
@@ -89,14 +91,19 @@ struct model_thread {
 };
 
 enum resource_kind {
-	RESOURCE_FILE
+	RESOURCE_FILE,
+	RESOURCE_MEMORY /* a lock of threads: a word of a process's memory, or of shared memory */
 };
 
 struct model_resource {
 	enum resource_kind kind;
 	uint64_t dev, ino;   /* dev as stat(2) gives it; 0 if only the kernel's number is known */
 	uint64_t kernel_dev; /* MAJ:MIN of /proc/locks, as makedev(); 0 unknown */
-	const char *path;    /* "" unknown; shown as dev:ino then */
+	const char *path;    /* "" unknown; shown as dev:ino then. RESOURCE_MEMORY: what it is called,
+			      * "mutex 0x55d0c0a4 (cache_lock)" */
+	uint32_t process;    /* RESOURCE_MEMORY: whose memory; MODEL_NONE: shared, dev and ino are
+			      * the mapped file's */
+	uint64_t address;    /* RESOURCE_MEMORY: in the process, or the offset in the file */
 	bool is_detached;    /* its mount is nobody's any more: the path is what is below it */
 	pid_t seen_by; /* the path is this process's, in a mount namespace of its own; 0 ours */
 	bool is_deleted;
@@ -108,6 +115,12 @@ enum lock_kind {
 	LOCK_OFD,
 	LOCK_FLOCK,
 	LOCK_LEASE,
+	LOCK_MUTEX, /* from here on: locks of threads, RESOURCE_MEMORY */
+	LOCK_RWLOCK,
+	LOCK_SPIN,
+	LOCK_STREAM, /* of a FILE of stdio */
+	LOCK_HEAP,   /* of the allocator */
+	LOCK_LOADER, /* of the dynamic loader */
 	LOCK_KINDS
 };
 enum lock_mode {
@@ -373,6 +386,9 @@ struct model {
 	MODEL_ARRAY(struct model_thread) threads;
 	MODEL_ARRAY(struct model_resource) resources;
 	MODEL_ARRAY(struct model_lock) locks;
+	MODEL_ARRAY(struct model_wait) waits;
+	MODEL_ARRAY(struct model_need) needs;
+	MODEL_ARRAY(struct model_way) ways;
 	MODEL_ARRAY(struct model_stack) stacks;
 	MODEL_ARRAY(struct model_frame) frames;
 	MODEL_ARRAY(struct model_handler) handlers;
@@ -393,6 +409,8 @@ struct model {
  * - next_copy leads to holds of the same resource that are copies, and ends
  * - a blocker stands on the same resource, is not the lock itself, and chains of blockers end
  * - a thread's process, and a lock's thread's process, agree
+ * - needs of a wait lie inside needs[], ways of a need inside ways[]; a wait for a lock names a
+ *   request, and only that does; a way has a process, and its thread is that process's
  * - frames of a stack lie inside frames[]; FRAME_INLINE has pc 0
  */
 
@@ -410,6 +428,9 @@ uint32_t model_add_process(struct model *m);
 uint32_t model_add_thread(struct model *m);
 uint32_t model_add_resource(struct model *m);
 uint32_t model_add_lock(struct model *m);
+uint32_t model_add_wait(struct model *m);
+uint32_t model_add_need(struct model *m, uint32_t wait); /* of the wait that was added last */
+uint32_t model_add_way(struct model *m, uint32_t need);  /* of the need that was added last */
 uint32_t model_add_stack(struct model *m);
 uint32_t model_add_frame(struct model *m);
 uint32_t model_add_handler(struct model *m);
