@@ -59,6 +59,17 @@ static struct json_object *interruptions_array(struct view *v, uint32_t handler)
 	return array;
 }
 
+/* The functions that installed it. */
+static struct json_object *ways_array(uint32_t ways)
+{
+	struct json_object *array = ways ? json_object_new_array() : NULL;
+
+	for (uint32_t way = 1; way <= WAYS_KNOWN; way <<= 1)
+		if (ways & way)
+			json_object_array_add(array, json_object_new_string(signals_way(way)));
+	return array;
+}
+
 static struct json_object *handler_object(struct view *v, uint32_t handler)
 {
 	const struct model *m = v->model;
@@ -78,6 +89,7 @@ static struct json_object *handler_object(struct view *v, uint32_t handler)
 	json_add_text(o, "mask", signals_mask(text, sizeof(text), h->mask));
 	json_add_bool(o, "current", h->is_current);
 	json_add_number(o, "installs", h->installs);
+	json_add(o, "installed_with", ways_array(h->ways));
 	json_add_number(o, "deliveries", h->deliveries);
 	json_add_number(o, "by_user", h->by_user);
 	json_add_number(o, "by_timer", h->by_timer);

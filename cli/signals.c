@@ -207,6 +207,22 @@ const char *signals_flags(char *buffer, size_t size, uint32_t flags)
 	return buffer;
 }
 
+const char *signals_way(uint32_t way)
+{
+	switch ((enum handler_way)way) {
+	case WAY_SIGACTION:
+		return "sigaction";
+	case WAY_SIGNAL:
+		return "signal";
+	case WAY_SYSV_SIGNAL:
+		return "sysv_signal";
+	case WAY_SIGSET:
+		return "sigset";
+	default:
+		return "change";
+	}
+}
+
 const char *signals_mask(char *buffer, size_t size, uint64_t mask)
 {
 	char name[TEXT_SIZE];

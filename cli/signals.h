@@ -33,6 +33,8 @@ struct handler_call *signals_calls(const struct model *m, uint32_t handler, uint
 /* "SA_RESTART|SA_SIGINFO", "0" without any; unknown bits in hexadecimal. Fills and returns buffer.
  */
 const char *signals_flags(char *buffer, size_t size, uint32_t flags);
+/* "sigaction": what enum handler_way's bit `way` (1, 2, 4...) is called. */
+const char *signals_way(uint32_t way);
 /* "SIGINT,SIGTERM", "none", "all". */
 const char *signals_mask(char *buffer, size_t size, uint64_t mask);
 

@@ -142,6 +142,23 @@ static void judge_core(struct collector *c)
 	stacks_note_files(c->stacks);
 }
 
+/* Where a handler was installed that has a twin with other flags: that decides about both. */
+static void resolve_twins(struct collector *c)
+{
+	struct model *m = c->model;
+
+	for (uint32_t i = 0; i < m->handlers.count; i++) {
+		uint32_t twin = analysis_next_flags(m, i, i);
+
+		if (twin == MODEL_NONE)
+			continue;
+		stacks_name_handler(c->stacks, i);
+		stacks_resolve(c->stacks, m->handlers.items[i].stack);
+		for (; twin != MODEL_NONE; twin = analysis_next_flags(m, i, twin))
+			stacks_resolve(c->stacks, m->handlers.items[twin].stack);
+	}
+}
+
 /* Names what the analysis talks about, then lets it judge. */
 static int judge(struct collector *c)
 {
@@ -161,6 +178,7 @@ static int judge(struct collector *c)
 			stacks_name_handler(c->stacks, m->calls.items[i].handler);
 	for (uint32_t i = 0; i < m->calls.count; i++)
 		stacks_classify(c->stacks, i);
+	resolve_twins(c);
 	judge_core(c);
 	analyse(m);
 	confirm(c);

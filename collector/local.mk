@@ -15,6 +15,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_detect.h \
 	collector/analysis/analysis_ended.c \
 	collector/analysis/analysis_errno.c \
+	collector/analysis/analysis_flags.c \
 	collector/analysis/analysis_group.c \
 	collector/analysis/analysis_interrupted.c \
 	collector/analysis/analysis_resets.c \

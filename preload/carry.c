@@ -15,11 +15,26 @@ struct former {
 	uint64_t size;
 };
 
+/* One function for one signal, with different flags: to be told, though no signal ever came. */
+static bool has_variants(const struct seg_header *header)
+{
+	const struct seg_table *table = &header->tables[SEG_HANDLERS];
+	const struct seg_handler *handlers = (const void *)((const char *)header + table->offset);
+
+	for (uint32_t i = 0; i < table->used; i++)
+		for (uint32_t j = 0; j < i; j++)
+			if (handlers[i].signo == handlers[j].signo &&
+			    handlers[i].handler == handlers[j].handler &&
+			    handlers[i].flags != handlers[j].flags)
+				return true;
+	return false;
+}
+
 int carry_is_empty(const struct seg_header *header)
 {
 	return !header->tables[SEG_LOCKS].used && !header->tables[SEG_FINDINGS].used &&
 	       !header->lost_findings && !header->deliveries &&
-	       !header->tables[SEG_LOCKS].dropped;
+	       !header->tables[SEG_LOCKS].dropped && !has_variants(header);
 }
 
 /* --- the former image's file ------------------------------------------------------------------- */
@@ -42,6 +57,7 @@ static bool is_sound(const struct former *former)
 	       header->pid == sys_getpid() &&
 	       is_table_sound(former, SEG_LOCKS, sizeof(struct seg_lock)) &&
 	       is_table_sound(former, SEG_RESOURCES, sizeof(struct seg_resource)) &&
+	       is_table_sound(former, SEG_HANDLERS, sizeof(struct seg_handler)) &&
 	       is_table_sound(former, SEG_STRINGS, 1);
 }
 

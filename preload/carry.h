@@ -11,7 +11,8 @@
  */
 void carry_over(void);
 
-/* Had the process anything to tell: a lock, a delivery, a finding? Else its file may go. */
+/* Had the process anything to tell: a lock, a delivery, a finding, a handler with two sets of flags?
+ * Else its file may go. */
 struct seg_header;
 int carry_is_empty(const struct seg_header *header);
 

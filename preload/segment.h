@@ -38,7 +38,8 @@
 #include <stdint.h>
 
 #define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
-#define SEG_VERSION 3 /* 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE */
+/* 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE; 4: seg_handler.ways */
+#define SEG_VERSION 4
 #define SEG_MIN_READER 1
 #define SEG_MIN_READER_SAMPLED 2 /* of records made from outside: their times mean "first seen" */
 #define SEG_MEMFD_NAME "lockjam-segment"
@@ -265,6 +266,16 @@ struct seg_lock {
 };
 static_assert(sizeof(struct seg_lock) == 88, "ABI");
 
+/* By which function a handler was installed; bits of seg_handler.ways. */
+enum seg_install {
+	SEG_INSTALL_SIGACTION = 1 << 0,
+	SEG_INSTALL_SIGNAL = 1 << 1,       /* signal() as BSD and glibc have it */
+	SEG_INSTALL_SYSV = 1 << 2,         /* signal() of System V: SA_RESETHAND | SA_NODEFER */
+	SEG_INSTALL_SIGSET = 1 << 3,
+	SEG_INSTALL_CHANGE = 1 << 4, /* of what was installed: by siginterrupt(), or by sigaction(),
+				      * after it had told what was there */
+};
+
 /* A signal disposition that was in force at some time: one record per (signo, handler, flags). */
 struct seg_handler {
 	uint32_t seq;
@@ -288,7 +299,8 @@ struct seg_handler {
 	uint32_t errno_before, errno_after; /* of the first such */
 	uint32_t was_reset; /* 1: the kernel put SIG_DFL in its place (SA_RESETHAND), and the program
 			     * has put nothing there since */
-	uint32_t reserved0;
+	uint32_t ways; /* version 4: enum seg_install, all that installed it; 0 unknown: inherited
+			* by fork, or found there */
 	uint64_t reserved;
 };
 static_assert(sizeof(struct seg_handler) == 144, "ABI");

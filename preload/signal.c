@@ -36,6 +36,7 @@ static struct {
 	/* Of each signal the handler that was installed last, and what became of it. */
 	_Atomic(struct disposition *) last[SIGNAL_COUNT + 1];
 	_Atomic uint8_t fates[SIGNAL_COUNT + 1];
+	_Atomic int queried; /* the signal that was only asked about, by the last call of all */
 	_Atomic uint64_t carried_epoch; /* the segment that has the records of all current ones */
 } table;
 
@@ -147,7 +148,7 @@ static void carry(void)
 /* What became of a disposition. */
 enum state { STATE_REPLACED, STATE_RESET, STATE_INSTALLED };
 
-static void set_state(const struct disposition *d, enum state state)
+static void set_state(const struct disposition *d, enum state state, uint32_t ways)
 {
 	uint32_t index = d ? signal_record(d) : 0;
 	struct seg_handler *record = segment_record(SEG_HANDLERS, index);
@@ -158,6 +159,7 @@ static void set_state(const struct disposition *d, enum state state)
 	segment_open_record(&record->seq);
 	record->current = is_install;
 	record->was_reset = is_reset;
+	record->ways |= ways;
 	if (is_install && record->installs++ == 0)
 		record->stack = stack_capture();
 	segment_publish(&record->seq);
@@ -169,7 +171,8 @@ static void set_state(const struct disposition *d, enum state state)
  * A child that has recorded nothing yet does not get a segment for this alone: between fork and
  * exec it is usual to put handlers back, and carry() tells later what is in force.
  */
-static void record_change(const struct disposition *old, const struct disposition *installed)
+static void record_change(const struct disposition *old, const struct disposition *installed,
+			  enum seg_install way)
 {
 	int saved_errno;
 
@@ -179,16 +182,16 @@ static void record_change(const struct disposition *old, const struct dispositio
 		return;
 	carry();
 	if (old && old != installed)
-		set_state(old, STATE_REPLACED);
+		set_state(old, STATE_REPLACED, 0);
 	if (installed)
-		set_state(installed, STATE_INSTALLED);
+		set_state(installed, STATE_INSTALLED, way);
 	shim_end(saved_errno);
 }
 
 void signal_was_reset(const struct disposition *d)
 {
 	atomic_store(&table.fates[d->signo], RESET);
-	set_state(d, STATE_RESET);
+	set_state(d, STATE_RESET, 0);
 }
 
 /* --- installing ------------------------------------------------------------------------------ */
@@ -312,7 +315,20 @@ static int change(int signo, const struct sigaction *ours, struct disposition *i
 	return ret;
 }
 
-int signal_install(int signo, const struct sigaction *act, struct sigaction *oldact)
+/* Who asks first and puts the same handler back changes its flags on purpose (python3 does). */
+static enum seg_install way_of(int signo, const struct before *before,
+			       const struct disposition *installed, enum seg_install way)
+{
+	bool is_asked = atomic_exchange(&table.queried, 0) == signo;
+
+	if (is_asked && installed && before->fate == CURRENT && before->last &&
+	    before->last->handler == installed->handler)
+		return SEG_INSTALL_CHANGE;
+	return way;
+}
+
+int signal_install(int signo, const struct sigaction *act, struct sigaction *oldact,
+		   enum seg_install way)
 {
 	struct disposition *installed = NULL;
 	struct before before = {0};
@@ -337,20 +353,23 @@ int signal_install(int signo, const struct sigaction *act, struct sigaction *old
 	if (result < 0)
 		return -1;
 	translate(&before.was, before.last, before.fate);
-	if (act)
-		record_change(before.fate == REPLACED ? NULL : before.last, installed);
+	if (!act)
+		atomic_store(&table.queried, signo);
+	else
+		record_change(before.fate == REPLACED ? NULL : before.last, installed,
+			      way_of(signo, &before, installed, way));
 	if (oldact)
 		*oldact = before.was;
 	return 0;
 }
 
-void signal_refresh(int signo)
+void signal_refresh(int signo, enum seg_install way)
 {
 	struct sigaction now;
 
 	if (is_refused(signo) || is_guest())
 		return;
-	if (signal_install(signo, NULL, &now) == 0 && now.sa_handler != SIG_DFL &&
+	if (signal_install(signo, NULL, &now, 0) == 0 && now.sa_handler != SIG_DFL &&
 	    now.sa_handler != SIG_IGN)
-		signal_install(signo, &now, NULL);
+		signal_install(signo, &now, NULL, way);
 }

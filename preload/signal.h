@@ -66,13 +66,14 @@ struct shim_frame {
 const struct disposition *signal_disposition(int signo);
 
 /*
- * sigaction() as the program calls it, through the table. Keeps to libc's order of effects:
- * *oldact is written last. Async-signal-safe.
+ * sigaction() as the program calls it, through the table; `way` says by which function. Keeps to
+ * libc's order of effects: *oldact is written last. Async-signal-safe.
  */
-int signal_install(int signo, const struct sigaction *act, struct sigaction *oldact);
+int signal_install(int signo, const struct sigaction *act, struct sigaction *oldact,
+		   enum seg_install way);
 
-/* The flags of an installed handler were changed by libc itself (siginterrupt). */
-void signal_refresh(int signo);
+/* An installed handler, or its flags, were changed by libc itself, without us. */
+void signal_refresh(int signo, enum seg_install way);
 
 /* The kernel has put SIG_DFL in the place of a SA_RESETHAND handler. */
 void signal_was_reset(const struct disposition *d);

@@ -25,14 +25,15 @@ static bool is_valid(int signo)
 	return signo >= 1 && signo <= SIGNAL_COUNT && signo != 32 && signo != 33;
 }
 
-static sighandler_t install(int signo, sighandler_t handler, int flags, uint64_t mask)
+static sighandler_t install(int signo, sighandler_t handler, int flags, uint64_t mask,
+			    enum seg_install way)
 {
 	struct sigaction act = {0}, old = {0};
 
 	act.sa_handler = handler;
 	act.sa_flags = flags;
 	memcpy(&act.sa_mask, &mask, sizeof(mask));
-	return signal_install(signo, &act, &old) < 0 ? SIG_ERR : old.sa_handler;
+	return signal_install(signo, &act, &old, way) < 0 ? SIG_ERR : old.sa_handler;
 }
 
 /*
@@ -44,11 +45,11 @@ static sighandler_t install_by_libc(int signo, sighandler_t handler)
 	struct sigaction now = {0};
 	sighandler_t old;
 
-	if (signal_install(signo, NULL, &now) < 0)
+	if (signal_install(signo, NULL, &now, 0) < 0)
 		return SIG_ERR;
 	old = real()->signal(signo, handler);
 	if (old != SIG_ERR)
-		signal_refresh(signo);
+		signal_refresh(signo, SEG_INSTALL_SIGNAL);
 	return old == SIG_ERR ? SIG_ERR : now.sa_handler;
 }
 
@@ -61,7 +62,7 @@ static sighandler_t install_bsd(int signo, sighandler_t handler)
 	if (lookup_is_late())
 		return install_by_libc(signo, handler);
 	return install(signo, handler, atomic_load(&interrupting) & bit(signo) ? 0 : SA_RESTART,
-		       bit(signo));
+		       bit(signo), SEG_INSTALL_SIGNAL);
 }
 
 static sighandler_t install_sysv(int signo, sighandler_t handler)
@@ -70,19 +71,19 @@ static sighandler_t install_sysv(int signo, sighandler_t handler)
 		errno = EINVAL;
 		return SIG_ERR;
 	}
-	return install(signo, handler, SA_RESETHAND | SA_NODEFER, 0);
+	return install(signo, handler, SA_RESETHAND | SA_NODEFER, 0, SEG_INSTALL_SYSV);
 }
 
 SHIM_EXPORT int sigaction(int signo, const struct sigaction *restrict act,
 			  struct sigaction *restrict oldact)
 {
-	return signal_install(signo, act, oldact);
+	return signal_install(signo, act, oldact, SEG_INSTALL_SIGACTION);
 }
 
 int __sigaction(int signo, const struct sigaction *act, struct sigaction *oldact);
 SHIM_EXPORT int __sigaction(int signo, const struct sigaction *act, struct sigaction *oldact)
 {
-	return signal_install(signo, act, oldact);
+	return signal_install(signo, act, oldact, SEG_INSTALL_SIGACTION);
 }
 
 SHIM_EXPORT sighandler_t signal(int signo, sighandler_t handler)
@@ -120,7 +121,7 @@ SHIM_EXPORT int siginterrupt(int signo, int interrupt)
 	else if (ret == 0)
 		atomic_fetch_and(&interrupting, ~bit(signo));
 	if (ret == 0)
-		signal_refresh(signo);
+		signal_refresh(signo, SEG_INSTALL_CHANGE);
 	return ret;
 }
 
@@ -149,9 +150,9 @@ SHIM_EXPORT sighandler_t sigset(int signo, sighandler_t handler)
 			return SIG_ERR;
 		if (mask & bit(signo))
 			return SIG_HOLD;
-		return signal_install(signo, NULL, &now) < 0 ? SIG_ERR : now.sa_handler;
+		return signal_install(signo, NULL, &now, 0) < 0 ? SIG_ERR : now.sa_handler;
 	}
-	old = install(signo, handler, 0, 0);
+	old = install(signo, handler, 0, 0, SEG_INSTALL_SIGSET);
 	if (old == SIG_ERR || change_mask(SIG_UNBLOCK, bit(signo), &mask) < 0)
 		return SIG_ERR;
 	return mask & bit(signo) ? SIG_HOLD : old;
@@ -161,5 +162,5 @@ SHIM_EXPORT int sigignore(int signo)
 {
 	struct sigaction act = {.sa_handler = SIG_IGN};
 
-	return signal_install(signo, &act, NULL);
+	return signal_install(signo, &act, NULL, SEG_INSTALL_SIGSET);
 }

@@ -25,6 +25,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/analysis.c \
 	tests/unit/analysis_cycle.c \
 	tests/unit/analysis_fixture.h \
+	tests/unit/analysis_signals.c \
 	tests/unit/arch.c \
 	tests/unit/argument_expression.c \
 	tests/unit/argument_value.c \
@@ -74,6 +75,8 @@ VICTIMS = \
 	tests/victims/flock-handed-back \
 	tests/victims/flock-inherited \
 	tests/victims/handler-calls \
+	tests/victims/handler-flags \
+	tests/victims/handler-flags-meant \
 	tests/victims/handler-posix \
 	tests/victims/handler-safe \
 	tests/victims/handler-why \

@@ -13,9 +13,11 @@
 
 #include "collector/analysis/analysis_detect.h"
 #include "collector/model/findings.h"
+#include "collector/model/frame.h"
 
 static void (*const detectors[])(struct model *m) = {
 	detect_cycles, detect_calls, detect_errno, detect_restarts, detect_resets,
+	detect_flags,
 };
 
 struct model_finding *analysis_add(struct model *m, enum finding_kind kind)
@@ -109,6 +111,21 @@ const char *analysis_handler_text(struct model *m, uint32_t handler, int signo)
 		return model_stringf(m, "the handler of %s", signal_name);
 	return model_stringf(m, "the handler %s() of %s", m->handlers.items[handler].function,
 			     signal_name);
+}
+
+const char *analysis_site_text(struct model *m, uint32_t stack)
+{
+	const struct model_frame *f = frame_site(m, stack);
+	const char *base = f && f->file ? strrchr(f->file, '/') : NULL;
+
+	if (!f)
+		return NULL;
+	if (!f->function)
+		return model_stringf(m, "code at 0x%llx of %s", (unsigned long long)f->pc,
+				     f->module ? f->module : "an unknown file");
+	return f->file ? model_stringf(m, "%s() at %s:%d", f->function, base ? base + 1 : f->file,
+				       f->line)
+		       : model_stringf(m, "%s()", f->function);
 }
 
 /* Kind, first process, first seen; then the sentence, so that the order never depends on qsort. */

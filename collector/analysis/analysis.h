@@ -7,6 +7,13 @@
 
 #include "collector/model/model.h"
 
+/*
+ * The next handler record of the same process that differs in flags that matter, of the same signal
+ * and function; MODEL_NONE. analyse() judges by where both were installed: their stacks must have
+ * been resolved before.
+ */
+uint32_t analysis_next_flags(const struct model *m, uint32_t handler, uint32_t after);
+
 /* Appends all findings, sorted by kind (findings.def), process, first_ns. Calls that are to be
  * judged must be classified before (stacks_classify). */
 void analyse(struct model *m);

@@ -14,6 +14,7 @@ void detect_errno(struct model *m);    /* ERRNO_CLOBBERED */
 void detect_cycles(struct model *m);   /* DEADLOCK_CYCLE */
 void detect_restarts(struct model *m); /* RESTARTED_WAIT */
 void detect_resets(struct model *m);   /* RESET_HANDLER */
+void detect_flags(struct model *m);    /* HANDLER_FLAGS */
 
 /* A new finding with the severity of its kind; NULL if memory is out. The pointer is valid until
  * the next one is added. */
@@ -85,5 +86,7 @@ const char *analysis_errno_text(struct model *m, int number);     /* "EINTR" */
 const char *analysis_duration_text(struct model *m, uint64_t ns); /* "4.2s", "250ms" */
 /* "the handler idle_handler() of SIGALRM", "the handler of SIGALRM"; handler may be MODEL_NONE. */
 const char *analysis_handler_text(struct model *m, uint32_t handler, int signo);
+/* "main() at x.c:12", of the program's frame that called libc; NULL: no frame of it is known. */
+const char *analysis_site_text(struct model *m, uint32_t stack);
 
 #endif

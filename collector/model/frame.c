@@ -30,3 +30,16 @@ bool frame_is_libc(const struct model_frame *f)
 
 	return is_of(f, names, COUNT(names)) || frame_is_loader(f);
 }
+
+const struct model_frame *frame_site(const struct model *m, uint32_t stack)
+{
+	const struct model_stack *s = stack == MODEL_NONE ? NULL : &m->stacks.items[stack];
+
+	for (uint32_t i = 0; s && i < s->frame_count; i++) {
+		const struct model_frame *f = &m->frames.items[s->first_frame + i];
+
+		if (f->kind != FRAME_SIGNAL && !frame_is_libc(f))
+			return f;
+	}
+	return NULL;
+}

@@ -215,6 +215,16 @@ struct model_stack {
 			    */
 };
 
+/* By which function a handler was installed; bits. */
+enum handler_way {
+	WAY_SIGACTION = 1 << 0,
+	WAY_SIGNAL = 1 << 1,
+	WAY_SYSV_SIGNAL = 1 << 2, /* signal() with the semantics of System V */
+	WAY_SIGSET = 1 << 3,
+	WAY_CHANGE = 1 << 4, /* of what was installed: siginterrupt(), or asked and put back */
+	WAYS_KNOWN = (1 << 5) - 1
+};
+
 struct model_handler {
 	uint32_t process;
 	int signo;
@@ -229,6 +239,7 @@ struct model_handler {
 	bool is_current;
 	bool was_reset; /* SIG_DFL stands in its place since a delivery: SA_RESETHAND */
 	uint32_t installs;
+	uint32_t ways;  /* enum handler_way, all that installed it; 0 unknown */
 	uint32_t stack; /* where installed first */
 	uint64_t deliveries, by_user, by_timer, by_kernel;
 	pid_t last_sender;

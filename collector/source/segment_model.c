@@ -198,6 +198,10 @@ static void import_lock(struct importer *im, uint32_t index, const void *record)
 	saw_time(im, r->last_try_ns);
 }
 
+static_assert((int)WAY_SIGACTION == (int)SEG_INSTALL_SIGACTION &&
+		      (int)WAY_CHANGE == (int)SEG_INSTALL_CHANGE,
+	      "the model's ways are the segment's");
+
 static void import_handler(struct importer *im, uint32_t index, const void *record)
 {
 	const struct seg_handler *r = record;
@@ -214,6 +218,7 @@ static void import_handler(struct importer *im, uint32_t index, const void *reco
 		.is_current = r->current,
 		.was_reset = r->was_reset,
 		.installs = r->installs,
+		.ways = r->ways & WAYS_KNOWN,
 		.stack = stack,
 		.deliveries = r->deliveries,
 		.by_user = r->by_user,

@@ -39,7 +39,7 @@ def add_innocent(name):
         assert victim.finish() == 0
 
 
-for _name in ("restarted-pipe", "interrupted-accept", "reset-again"):
+for _name in ("restarted-pipe", "interrupted-accept", "reset-again", "handler-flags-meant"):
     add_innocent(_name)
 
 
@@ -52,6 +52,23 @@ def _(case):
     assert "on_hup()" in found["headline"], found
     victim.finish()
     only_finding(case.json("report"), "reset-handler")
+
+
+@tap.test("one handler, installed with different flags in two places")
+def _(case):
+    victim = case.victim("handler-flags")
+    found = only_finding(case.json("report"), "handler-flags")
+    assert found["severity"] == "warning" and found["pids"] == [victim.pid], found
+    assert "on_hup() of SIGHUP is installed without SA_RESTART by main() at " in found["headline"]
+    assert " and with SA_RESTART by reload() at handler-flags.c:" in found["headline"], found
+    assert "once the first way, by sigaction(), once the other, by signal(); in force now: the other" in (
+        found["evidence"]), found
+    tops = [views.functions(s["frames"])[0] for s in found["stacks"]]
+    assert tops == ["main", "reload"], tops
+    ways = {h["flags"]: h["installed_with"] for h in case.json("signals")["signals"]}
+    assert ways == {"0": ["sigaction"], "SA_RESTART": ["signal"]}, ways
+    victim.finish()
+    assert "in force at its end" in only_finding(case.json("report"), "handler-flags")["evidence"]
 
 
 if __name__ == "__main__":
