@@ -15,7 +15,7 @@ static struct json_object *calls_array(const struct model *m, uint32_t handler)
 {
 	struct json_object *array = json_object_new_array();
 	uint32_t count;
-	struct handler_call *calls = signals_calls(m, handler, &count);
+	struct handler_call *calls = signals_calls(m, handler, false, &count);
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct json_object *o = json_object_new_object();
@@ -26,6 +26,23 @@ static struct json_object *calls_array(const struct model *m, uint32_t handler)
 		json_object_array_add(array, o);
 	}
 	free(calls);
+	return array;
+}
+
+static struct json_object *jumps_array(const struct model *m, uint32_t handler)
+{
+	struct json_object *array = json_object_new_array();
+	uint32_t count;
+	struct handler_call *jumps = signals_calls(m, handler, true, &count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct json_object *o = json_object_new_object();
+
+		json_add_text(o, "function", jumps[i].function);
+		json_add_number(o, "count", jumps[i].count);
+		json_object_array_add(array, o);
+	}
+	free(jumps);
 	return array;
 }
 
@@ -103,6 +120,7 @@ static struct json_object *handler_object(struct view *v, uint32_t handler)
 	json_add_number(o, "errno_changed", h->errno_clobbered);
 	json_add_bool(o, "reset", h->was_reset);
 	json_add(o, "calls", calls_array(m, handler));
+	json_add(o, "jumps", jumps_array(m, handler));
 	json_add(o, "interruptions", interruptions_array(v, handler));
 	json_add(o, "installed", json_frames(v, h->stack));
 	return o;

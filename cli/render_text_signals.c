@@ -50,7 +50,7 @@ static void put_deliveries(const struct view *v, const struct model_handler *h)
 static void put_calls(const struct view *v, uint32_t handler)
 {
 	uint32_t count;
-	struct handler_call *calls = signals_calls(v->model, handler, &count);
+	struct handler_call *calls = signals_calls(v->model, handler, false, &count);
 
 	for (uint32_t i = 0; i < count; i++) {
 		fprintf(v->out, "    called %s ", calls[i].function);
@@ -66,6 +66,18 @@ static void put_calls(const struct view *v, uint32_t handler)
 		fputc('\n', v->out);
 	}
 	free(calls);
+}
+
+static void put_jumps(const struct view *v, uint32_t handler)
+{
+	uint32_t count;
+	struct handler_call *jumps = signals_calls(v->model, handler, true, &count);
+	char buffer[TEXT_SIZE];
+
+	for (uint32_t i = 0; i < count; i++)
+		fprintf(v->out, "    left by %s %s\n", jumps[i].function,
+			jumps[i].count == 1 ? "once" : text_count(buffer, jumps[i].count, "time"));
+	free(jumps);
 }
 
 /* Where it was installed first; nothing without a stack. */
@@ -123,6 +135,7 @@ static void put_handler(struct view *v, uint32_t handler)
 	put_installed(v, handler);
 	put_deliveries(v, h);
 	put_calls(v, handler);
+	put_jumps(v, handler);
 	put_interruptions(v, handler);
 	if (h->errno_clobbered)
 		fprintf(v->out, "    changed errno %" PRIu64 " times, first from %d to %d\n",

@@ -64,7 +64,7 @@ static void rank_handlers(const struct model *m, struct rank *ranks)
 	for (uint32_t i = 0; i < m->calls.count; i++) {
 		const struct model_call *c = &m->calls.items[i];
 
-		if (c->handler == MODEL_NONE)
+		if (c->handler == MODEL_NONE || c->jumps_out)
 			continue;
 		ranks[c->handler].calls += c->count;
 		if (c->is_allocator && c->has_interrupted_allocator)
@@ -147,7 +147,8 @@ static int compare_calls(const void *a, const void *b)
 	return order ? order : strcmp(x->function, y->function);
 }
 
-struct handler_call *signals_calls(const struct model *m, uint32_t handler, uint32_t *count)
+struct handler_call *signals_calls(const struct model *m, uint32_t handler, bool jumps,
+				   uint32_t *count)
 {
 	struct handler_call *calls = calloc(m->calls.count + 1, sizeof(*calls));
 
@@ -156,7 +157,7 @@ struct handler_call *signals_calls(const struct model *m, uint32_t handler, uint
 		const struct model_call *c = &m->calls.items[i];
 		uint32_t j = 0;
 
-		if (c->handler != handler)
+		if (c->handler != handler || (c->jumps_out != 0) != jumps)
 			continue;
 		while (j < *count && strcmp(calls[j].function, c->function))
 			j++;

@@ -27,8 +27,12 @@ uint64_t signals_stuck(const struct model *m, const struct model_signals *s);
  * NULL if memory is out. */
 uint32_t *signals_process_order(const struct model *m);
 
-/* What a handler called, most often first. malloc'ed; NULL with *count 0 if nothing. */
-struct handler_call *signals_calls(const struct model *m, uint32_t handler, uint32_t *count);
+/*
+ * What a handler called, most often first; or (jumps) by what it was left without a return. malloc'ed; NULL
+ * with *count 0 if nothing.
+ */
+struct handler_call *signals_calls(const struct model *m, uint32_t handler, bool jumps,
+				   uint32_t *count);
 
 /* "SA_RESTART|SA_SIGINFO", "0" without any; unknown bits in hexadecimal. Fills and returns buffer.
  */

@@ -18,6 +18,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_flags.c \
 	collector/analysis/analysis_group.c \
 	collector/analysis/analysis_interrupted.c \
+	collector/analysis/analysis_jumps.c \
 	collector/analysis/analysis_resets.c \
 	collector/analysis/analysis_restarts.c \
 	collector/analysis/safe.def \
@@ -207,6 +208,15 @@ if ARCH_AARCH64
 collector_libcollector_a_SOURCES += collector/arch/arch-aarch64.c collector/inject/inject-none.c
 endif
 collector_libcollector_a_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS) $(UNPACK_CFLAGS)
+
+# The names that the shim's table calls unsafe; one list for both.
+BUILT_SOURCES += collector/analysis/unsafe.list
+CLEANFILES += collector/analysis/unsafe.list collector/analysis/unsafe.list.tmp
+collector/analysis/unsafe.list: preload/unsafe.def
+	$(AM_V_GEN)$(MKDIR_P) collector/analysis; \
+	sed -n -e '/, 0)/d' -e '/, SAFE)/d' \
+		-e 's/^UNSAFE(\([^,]*\),.*/UNSAFE(\1)/p' $(srcdir)/preload/unsafe.def >$@.tmp && \
+	test -s $@.tmp && mv $@.tmp $@
 
 # The names of this processor's system calls, as libc's headers have them.
 BUILT_SOURCES += collector/arch/syscall_names.inc

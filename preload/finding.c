@@ -189,7 +189,7 @@ static uint32_t write_record(const struct finding_call *call, const struct key *
 
 	if (!index)
 		return NO_ROOM;
-	record->kind = SEG_FIND_UNSAFE_CALL;
+	record->kind = call->kind;
 	record->flags = key->flags;
 	record->function = name_string(call->function);
 	record->why = call->why;

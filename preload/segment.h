@@ -38,7 +38,9 @@
 #include <stdint.h>
 
 #define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
-/* 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE; 4: seg_handler.ways */
+/*
+ * 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE; 4: seg_handler.ways, SEG_FIND_JUMP
+ */
 #define SEG_VERSION 4
 #define SEG_MIN_READER 1
 #define SEG_MIN_READER_SAMPLED 2 /* of records made from outside: their times mean "first seen" */
@@ -329,6 +331,7 @@ static_assert(sizeof(struct seg_interruption) == 96, "ABI");
 
 enum seg_finding_kind {
 	SEG_FIND_UNSAFE_CALL = 1, /* function was called in a handler */
+	SEG_FIND_JUMP, /* version 4: function leaves `why` handlers without a return, this one first */
 };
 
 enum seg_finding_flag {
@@ -394,7 +397,7 @@ struct seg_finding {
 				      * pc = caller, sp = behind the return address */
 	struct seg_slice slices[2];  /* [0] from sp up; [1] the interrupted stack, if another */
 	uint64_t context;            /* address of the innermost ucontext_t, inside slices[0] */
-	uint32_t why;                /* enum seg_why: what makes `function` unsafe */
+	uint32_t why; /* enum seg_why: what makes `function` unsafe; SEG_FIND_JUMP: handlers left */
 	uint32_t reserved0;
 	uint64_t reserved;
 };

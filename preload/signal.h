@@ -99,6 +99,9 @@ void signal_trampoline(int signo, siginfo_t *info, void *context);
  */
 struct shim_frame *trampoline_active(uintptr_t sp);
 
+/* How many of the calling thread's handlers a jump to a stack pointer leaves, innermost first. */
+uint32_t trampoline_left(uintptr_t sp);
+
 /*
  * The handler of `frame` begins the call of a finding (a 1-based index) whose return we will see,
  * or ends it (0). In a bracket only.

@@ -167,6 +167,7 @@ static void record(uint32_t id, struct shim_frame *frame, const uint64_t *regs, 
 		.regs = regs,
 		.why = thunk_info[id].why,
 		.flags = flags,
+		.kind = SEG_FIND_UNSAFE_CALL,
 	};
 	uint64_t now;
 	uint32_t finding;
@@ -185,13 +186,34 @@ static void record(uint32_t id, struct shim_frame *frame, const uint64_t *regs, 
 	shim_end(saved_errno);
 }
 
-/* A handler is left for a stack frame further out: the list forgets it before the jump. */
-static void jump(const uint64_t *regs)
+/* What the handler had interrupted will never go on: whether that does harm is the collector's. */
+static void record_jump(uint32_t id, struct shim_frame *frame, const uint64_t *regs, uint32_t left)
 {
-	uintptr_t target = arch_jump_sp((const void *)regs[ARCH_REG_ARG0]);
-	struct shim_frame *frame = target ? trampoline_active(target) : NULL;
+	struct finding_call call = {
+		.function = name_of(id),
+		.frame = frame,
+		.regs = regs,
+		.why = left,
+		.kind = SEG_FIND_JUMP,
+	};
 	int saved_errno;
 
+	if (!shim_begin(&saved_errno))
+		return;
+	finding_record(&call, shim_now_ns());
+	shim_end(saved_errno);
+}
+
+/* A handler is left for a stack frame further out: the list forgets it before the jump. */
+static void jump(uint32_t id, struct shim_frame *frame, const uint64_t *regs)
+{
+	uintptr_t target = arch_jump_sp((const void *)regs[ARCH_REG_ARG0]);
+	uint32_t left = target ? trampoline_left(target) : 0;
+	int saved_errno;
+
+	if (left)
+		record_jump(id, frame, regs, left);
+	frame = target ? trampoline_active(target) : NULL;
 	/* It jumps within its handler, out of a nested one: the call that this interrupted is over.
 	 */
 	if (frame && frame->finding && shim_begin(&saved_errno)) {
@@ -214,7 +236,7 @@ static void *look_at(uint32_t id, const uint64_t *regs)
 	if (info->way == THUNK_ALLOC)
 		instead = protect_inside(id, frame);
 	if (info->way == THUNK_JUMP)
-		jump(regs);
+		jump(id, frame, regs);
 	else if (info->why)
 		record(id, frame, regs, instead ? SEG_FIND_RESCUED : 0);
 	return instead;

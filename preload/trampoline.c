@@ -156,6 +156,15 @@ struct shim_frame *trampoline_active(uintptr_t sp)
 	return shim_self.frame;
 }
 
+uint32_t trampoline_left(uintptr_t sp)
+{
+	uint32_t left = 0;
+
+	for (const struct shim_frame *f = shim_self.frame; f && !is_active(f, sp); f = f->prev)
+		left++;
+	return left;
+}
+
 void trampoline_note_call(struct shim_frame *frame, uint32_t finding, uint64_t now_ns)
 {
 	frame->call_since_ns = now_ns;

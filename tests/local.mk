@@ -26,6 +26,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/analysis_cycle.c \
 	tests/unit/analysis_fixture.h \
 	tests/unit/analysis_signals.c \
+	tests/unit/analysis_handlers.c \
 	tests/unit/arch.c \
 	tests/unit/argument_expression.c \
 	tests/unit/argument_value.c \
@@ -89,6 +90,8 @@ VICTIMS = \
 	tests/victims/in-stdio \
 	tests/victims/inlined \
 	tests/victims/interrupted-accept \
+	tests/victims/jump-harmless \
+	tests/victims/jump-out \
 	tests/victims/left-handlers \
 	tests/victims/longjmp-out \
 	tests/victims/nested \

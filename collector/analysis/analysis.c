@@ -16,8 +16,15 @@
 #include "collector/model/frame.h"
 
 static void (*const detectors[])(struct model *m) = {
-	detect_cycles, detect_calls, detect_errno, detect_restarts, detect_resets,
+	/* clang-format off: one line each */
+	detect_cycles,
+	detect_calls,
+	detect_jumps,
+	detect_errno,
+	detect_restarts,
+	detect_resets,
 	detect_flags,
+	/* clang-format on */
 };
 
 struct model_finding *analysis_add(struct model *m, enum finding_kind kind)

@@ -15,6 +15,12 @@ static const char *const safe[] = {
 #undef SAFE
 };
 
+static const char *const unsafe[] = {
+#define UNSAFE(name) #name,
+#include "collector/analysis/unsafe.list"
+#undef UNSAFE
+};
+
 /* Inside libc a function may go by another name: __write, __libc_read, __GI___fcntl. */
 const char *analysis_plain_name(const char *name)
 {
@@ -30,6 +36,15 @@ bool analysis_is_safe_function(const char *name)
 {
 	for (size_t i = 0; name && i < sizeof(safe) / sizeof(safe[0]); i++)
 		if (!strcmp(safe[i], name) || !strcmp(safe[i], analysis_plain_name(name)))
+			return true;
+	return false;
+}
+
+/* Some names stand there in several forms. */
+bool analysis_is_unsafe_function(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof(unsafe) / sizeof(unsafe[0]); i++)
+		if (!strcmp(unsafe[i], name) || !strcmp(unsafe[i], analysis_plain_name(name)))
 			return true;
 	return false;
 }

@@ -327,6 +327,8 @@ void detect_calls(struct model *m)
 		return;
 	}
 	for (uint32_t i = 0; i < m->calls.count; i++) {
+		if (m->calls.items[i].jumps_out)
+			continue;
 		sites[count] = classify(m, i);
 		count += !(is_harmless(sites[count].kind) && analysis_is_on_behalf(m, i));
 	}

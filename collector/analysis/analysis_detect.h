@@ -10,6 +10,7 @@
 
 /* The detectors. Memory that runs out is told by model.out_of_memory. */
 void detect_calls(struct model *m);    /* DEADLOCK_HEAP, HEAP_REENTERED, UNSAFE_CALL */
+void detect_jumps(struct model *m);    /* JUMP_OUT */
 void detect_errno(struct model *m);    /* ERRNO_CLOBBERED */
 void detect_cycles(struct model *m);   /* DEADLOCK_CYCLE */
 void detect_restarts(struct model *m); /* RESTARTED_WAIT */
@@ -57,6 +58,8 @@ bool analysis_is_on_behalf(const struct model *m, uint32_t call);
 const char *analysis_plain_name(const char *name);
 /* POSIX lets a handler call it; libc's inner names of it are known, too. NULL is not safe. */
 bool analysis_is_safe_function(const char *name);
+/* It stands in the shim's table of unsafe functions: not only what POSIX does not promise. */
+bool analysis_is_unsafe_function(const char *name);
 
 /* --- analysis_interrupted.c: what a handler came into, by the frames outside of it -------------
  */
@@ -72,6 +75,12 @@ enum interrupted {
 /* *function: of libc, NULL for INTERRUPTED_UNKNOWN. The call's stack must have been resolved. */
 enum interrupted analysis_interrupted(const struct model *m, const struct model_call *c,
 				      const char **function);
+/*
+ * Did one of the innermost `handlers` handlers on the call's stack come into a function that is known to
+ * be unsafe? The outermost one that the innermost such handler came into; NULL: none did.
+ */
+const char *analysis_interrupted_unsafe(const struct model *m, const struct model_call *c,
+					uint32_t handlers);
 /* Nothing was interrupted that could be half done. */
 bool analysis_is_synchronous(const struct model *m, const struct model_call *c);
 /* "; the first one interrupted main()", "" unknown. Owned by the model. */

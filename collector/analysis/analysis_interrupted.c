@@ -97,6 +97,37 @@ enum interrupted analysis_interrupted(const struct model *m, const struct model_
 	return kind;
 }
 
+/* The outermost function known to be unsafe by which the program had entered libc, or NULL. */
+static const char *find_unsafe(const struct model_frame *frames, uint32_t count)
+{
+	const char *found = NULL, *name;
+	uint32_t at = 0;
+
+	while ((name = next_entry(frames, count, &at)) != NULL)
+		if (analysis_is_unsafe_function(name))
+			found = name;
+	return found;
+}
+
+const char *analysis_interrupted_unsafe(const struct model *m, const struct model_call *c,
+					uint32_t handlers)
+{
+	const struct model_stack *s = c->stack == MODEL_NONE ? NULL : &m->stacks.items[c->stack];
+	uint32_t count = s ? s->frame_count : 0;
+	const struct model_frame *frames = count ? &m->frames.items[s->first_frame] : NULL;
+
+	for (uint32_t at = 0; at + 1 < count && handlers; at++) {
+		if (frames[at].kind != FRAME_SIGNAL)
+			continue;
+		const char *found = find_unsafe(&frames[at + 1], count - at - 1);
+
+		if (found)
+			return found;
+		handlers--;
+	}
+	return NULL;
+}
+
 bool analysis_is_synchronous(const struct model *m, const struct model_call *c)
 {
 	const char *function;

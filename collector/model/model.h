@@ -275,8 +275,8 @@ struct model_signals {
 };
 
 /*
- * A call of an async-signal-unsafe function in a handler: evidence for analysis. As recorded, or
- * (is_on_stack) seen in the frames of a core's thread.
+ * A call of an async-signal-unsafe function in a handler, or a jump out of it: evidence for
+ * analysis. As recorded, or (is_on_stack) seen in the frames of a core's thread.
  */
 struct model_call {
 	uint32_t process;
@@ -285,6 +285,8 @@ struct model_call {
 	int signo;
 	const char *function;
 	uint64_t caller;      /* return address of the call, 0 unknown */
+	uint32_t jumps_out;   /* of so many handlers, the innermost first: function is longjmp() or
+			       * its kin, and is safe itself; 0: it is a call */
 	bool is_allocator;    /* function is of the malloc family */
 	bool is_lock;         /* function waits for a lock */
 	const char *why;      /* what makes it unsafe ("may allocate memory"), NULL unknown */

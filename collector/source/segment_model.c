@@ -242,7 +242,7 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 {
 	const struct seg_finding *r = record;
 
-	if (r->kind != SEG_FIND_UNSAFE_CALL) {
+	if (r->kind != SEG_FIND_UNSAFE_CALL && r->kind != SEG_FIND_JUMP) {
 		im->damaged++;
 		return;
 	}
@@ -265,8 +265,12 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 	c->caller = r->caller;
 	c->is_allocator = r->flags & SEG_FIND_ALLOC_CALL;
 	c->is_lock = r->flags & SEG_FIND_LOCK_CALL;
-	c->why = segment_why_text(im->m, r->why);
-	c->is_safe_in_libc = r->why & SEG_WHY_SAFE;
+	if (r->kind == SEG_FIND_JUMP) {
+		c->jumps_out = r->why ? r->why : 1;
+	} else {
+		c->why = segment_why_text(im->m, r->why);
+		c->is_safe_in_libc = r->why & SEG_WHY_SAFE;
+	}
 	c->is_threaded = r->flags & SEG_FIND_THREADED;
 	c->is_rescued = r->flags & SEG_FIND_RESCUED;
 	c->count = r->count;

@@ -204,6 +204,35 @@ def _(case):
     check_stack(stack_of(finding), ["calloc", "jump_within", "<signal>", "main"])
 
 
+@tap.test("a jump out of a handler that had interrupted malloc() or fwrite()")
+def _(case):
+    victim = case.victim("jump-out")
+    found = views.findings(case.json("report"))
+    assert [(f["kind"], f["severity"], f["count"]) for f in found] \
+        == [("jump-out-of-handler", "warning", 1)] * 2, found
+    stacks = {f["signal"]: stack_of(f) for f in found}
+    check_stack(stacks["SIGUSR1"], ["longjmp", "on_usr1", "<signal>", "write_slowly", "main"])
+    check_stack(stacks["SIGALRM"],
+                ["siglongjmp", "on_alarm", "<signal>", "jump_out_of_malloc", "main"])
+    usr1 = [f for f in found if f["signal"] == "SIGUSR1"][0]
+    assert "longjmp() left the handler on_usr1() of SIGUSR1, which had interrupted fwrite()" \
+        in usr1["headline"], usr1
+    case.lockjam("report", "-o", case.session, status=(1,))
+    same_when_dead(case, victim, "jump-out-of-handler")
+
+
+@tap.test("a jump out of a handler that cuts off nothing is none")
+def _(case):
+    case.victim("jump-harmless")
+    view = case.json("report", status=(0,))
+    assert not view["findings"], view["findings"]
+    jumps = {h["signal"]: h["jumps"] for h in case.json("signals")["signals"]}
+    assert jumps == {"SIGALRM": [{"function": "siglongjmp", "count": 2}],
+                     "SIGUSR1": [{"function": "siglongjmp", "count": 2}],
+                     "SIGUSR2": [], "SIGHUP": []}, jumps
+    assert "left by siglongjmp 2 times" in case.text("signals")
+
+
 @tap.test("C++: an exception out of a handler")
 def _(case):
     case.victim("thrown-out")
