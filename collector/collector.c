@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "collector/analysis/analysis.h"
@@ -159,6 +160,19 @@ static void resolve_twins(struct collector *c)
 	}
 }
 
+/* Handlers came into futex(): whose wait that was decides whether a signal could have ended it. */
+static void resolve_waits(struct collector *c)
+{
+	const struct model *m = c->model;
+
+	for (uint32_t i = 0; i < m->interruptions.count; i++) {
+		const struct model_interruption x = m->interruptions.items[i];
+
+		if (x.syscall == SYS_futex && x.stack != MODEL_NONE)
+			stacks_resolve(c->stacks, x.stack);
+	}
+}
+
 /* Names what the analysis talks about, then lets it judge. */
 static int judge(struct collector *c)
 {
@@ -179,6 +193,7 @@ static int judge(struct collector *c)
 	for (uint32_t i = 0; i < m->calls.count; i++)
 		stacks_classify(c->stacks, i);
 	resolve_twins(c);
+	resolve_waits(c);
 	judge_core(c);
 	analyse(m);
 	confirm(c);

@@ -65,10 +65,12 @@ VICTIMS = \
 	tests/victims/altstack \
 	tests/victims/altstack-held \
 	tests/victims/churn \
+	tests/victims/clean-daemon \
 	tests/victims/close-drops \
 	tests/victims/close-keeps \
 	tests/victims/counting \
 	tests/victims/crowd \
+	tests/victims/deliveries \
 	tests/victims/every-unsafe \
 	tests/victims/every-wrapper \
 	tests/victims/exec-closes \
@@ -94,6 +96,7 @@ VICTIMS = \
 	tests/victims/jump-out \
 	tests/victims/left-handlers \
 	tests/victims/longjmp-out \
+	tests/victims/moments \
 	tests/victims/nested \
 	tests/victims/outside-handlers \
 	tests/victims/own-unsafe \
@@ -142,15 +145,29 @@ tests_victims_heap_single_nopie_LDFLAGS = -no-pie
 tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
 tests_victims_churn_LDADD = -lpthread
+tests_victims_clean_daemon_LDADD = -lpthread
 tests_victims_counting_LDADD = -lpthread
 tests_victims_crowd_LDADD = -lpthread
+tests_victims_deliveries_LDADD = -lpthread
 tests_victims_headless_LDADD = -lpthread
+# Functions are bound at their first call, whatever the compiler's default.
+tests_victims_moments_CFLAGS = $(AM_CFLAGS) -fno-builtin
+tests_victims_moments_LDFLAGS = -Wl,-z,lazy
+tests_victims_moments_LDADD = -lpthread
 tests_victims_stall_LDADD = -lpthread
 tests_victims_stall_CFLAGS = $(AM_CFLAGS) -O0
 tests_victims_running_LDADD = -lpthread
 tests_victims_unwinding_LDADD = -lpthread
+if HAVE_JEMALLOC
+check_PROGRAMS += tests/victims/deliveries-jemalloc
+tests_victims_deliveries_jemalloc_SOURCES = tests/victims/deliveries.c
+tests_victims_deliveries_jemalloc_LDADD = -l:libjemalloc.so.2 -lpthread
+endif
 if HAVE_CXX
-check_PROGRAMS += tests/victims/cxx tests/victims/thrown-out
+check_PROGRAMS += tests/victims/cxx tests/victims/deliveries-cxx tests/victims/thrown-out
+tests_victims_deliveries_cxx_SOURCES = tests/victims/deliveries.c tests/victims/deliveries-work.cc
+tests_victims_deliveries_cxx_CPPFLAGS = $(AM_CPPFLAGS) -DIS_CXX
+tests_victims_deliveries_cxx_LDADD = -lpthread
 tests_victims_cxx_SOURCES = tests/victims/cxx.cc
 tests_victims_thrown_out_SOURCES = tests/victims/thrown-out.cc
 tests_victims_thrown_out_CXXFLAGS = $(AM_CXXFLAGS) -fnon-call-exceptions
@@ -267,6 +284,7 @@ E2E_TESTS = \
 	tests/e2e/demo.py \
 	tests/e2e/cores.py \
 	tests/e2e/debugfiles.py \
+	tests/e2e/deliveries.py \
 	tests/e2e/run.py \
 	tests/e2e/dispositions.py \
 	tests/e2e/handlers.py \
@@ -371,6 +389,13 @@ check-attach:
 	LOCKJAM_TEST_ROUNDS=$(CHECK_ATTACH_ROUNDS) LOCKJAM_TEST_STEP=1 \
 		$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/e2e/inject.py
 .PHONY: check-attach
+
+# Storms of 100,000 signals, protection against them included: a few minutes.
+CHECK_SIGNALS = 100000
+SIGNAL_TESTS = tests/e2e/deliveries.py tests/e2e/protection.py
+check-signals:
+	LOCKJAM_TEST_SIGNALS=$(CHECK_SIGNALS) $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SIGNAL_TESTS)'
+.PHONY: check-signals
 
 check-servers:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(SERVER_TESTS)'

@@ -32,10 +32,24 @@ const char *analysis_plain_name(const char *name)
 	return name;
 }
 
+/* Is `name` the function itself, or what the headers make of it: for large files, fortified? */
+static bool is_variant(const char *name, const char *function)
+{
+	static const char *const endings[] = {"", "64", "_2", "64_2", "_chk", "64_chk"};
+	size_t length = strlen(function);
+
+	if (strncmp(name, function, length) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+		if (!strcmp(name + length, endings[i]))
+			return true;
+	return false;
+}
+
 bool analysis_is_safe_function(const char *name)
 {
 	for (size_t i = 0; name && i < sizeof(safe) / sizeof(safe[0]); i++)
-		if (!strcmp(safe[i], name) || !strcmp(safe[i], analysis_plain_name(name)))
+		if (is_variant(name, safe[i]) || is_variant(analysis_plain_name(name), safe[i]))
 			return true;
 	return false;
 }

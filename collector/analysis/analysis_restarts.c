@@ -8,11 +8,13 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "collector/analysis/analysis_detect.h"
 #include "collector/arch/blocking_call.h"
 #include "collector/arch/syscall_name.h"
+#include "collector/model/frame.h"
 
 static const struct blocking_call *call_of(const struct model_interruption *x)
 {
@@ -21,13 +23,40 @@ static const struct blocking_call *call_of(const struct model_interruption *x)
 	return blocking_call_find(x->syscall, args);
 }
 
+/*
+ * Most of libc's functions that sleep in futex() go on by themselves when a signal came, however
+ * its handler was installed: a mutex, a join. Only of these a program may see EINTR.
+ */
+static bool ends_with_eintr(const char *function)
+{
+	static const char *const names[] = {"sem_wait", "sem_timedwait", "sem_clockwait",
+					    "suspend",  "syscall",       "sem_wait_slow"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strstr(function, names[i]))
+			return true;
+	return false;
+}
+
+/* By the recorded stack: through which function of libc it was called. */
+static bool is_libcs_own_wait(const struct model *m, const struct model_interruption *x)
+{
+	const struct model_stack *s = x->stack == MODEL_NONE ? NULL : &m->stacks.items[x->stack];
+	uint32_t count = s && x->syscall == SYS_futex ? s->frame_count : 0, entry = 0;
+	const struct model_frame *frames = count ? &m->frames.items[s->first_frame] : NULL;
+
+	while (entry < count && frame_is_libc(&frames[entry]))
+		entry++;
+	return entry && frames[entry - 1].function && !ends_with_eintr(frames[entry - 1].function);
+}
+
 /* A swallowed one: the call goes on, and the handler did nothing that shows. */
 static bool is_swallowed(const struct model *m, const struct model_interruption *x)
 {
 	const struct blocking_call *call = call_of(x);
 
 	return call && call->restart == CALL_RESTARTS && x->acted < x->count &&
-	       m->handlers.items[x->handler].flags & SA_RESTART;
+	       m->handlers.items[x->handler].flags & SA_RESTART && !is_libcs_own_wait(m, x);
 }
 
 static int compare_keys(const struct model *m, uint32_t a, uint32_t b)

@@ -1,4 +1,5 @@
 /* The analysis, on models made by hand: calls in handlers, errno, equal processes, the order. */
+#include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -356,7 +357,8 @@ static void libcs_own_calls_are_told_once(void)
 
 static void libcs_own_calls_for_a_safe_call_are_none(void)
 {
-	static const char *const names[] = {"write", "__libc_write", "__execve", "_exit"};
+	static const char *const names[] = {"write", "__libc_write", "__execve",   "_exit",
+					    "open64", "fcntl64",      "__read_chk", "__open64_2"};
 	struct model_call *outer, *inner;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -421,6 +423,50 @@ static void what_libc_promises_is_a_note(void)
 	model_free(m);
 }
 
+/* --- waits that SA_RESTART repeats ------------------------------------------------------------- */
+
+/* A handler came into futex(), which libc's `function` had called. */
+static struct model *wait_within(const char *function)
+{
+	struct model *m = live_model();
+	uint32_t p = add_process(m, 10), h = add_handler(m, p, "on_alarm"),
+		 x = model_add_interruption(m), s = model_add_stack(m);
+	const char *const names[] = {"futex_wait", function, "main"};
+
+	m->handlers.items[h].flags = SA_RESTART;
+	m->interruptions.items[x] = (struct model_interruption){
+		.process = p, .thread = p, .handler = h, .syscall = SYS_futex, .count = 1, .stack = s};
+	m->stacks.items[s].first_frame = m->frames.count;
+	m->stacks.items[s].frame_count = 3;
+	for (size_t i = 0; i < 3; i++) {
+		uint32_t frame = model_add_frame(m);
+
+		m->frames.items[frame] = (struct model_frame){
+			.pc = 0x1000 + i,
+			.function = names[i],
+			.module = i < 2 ? "/lib/libc.so.6" : "/bin/p10",
+		};
+	}
+	return m;
+}
+
+static void what_goes_on_by_itself_is_not_swallowed(void)
+{
+	static const struct {
+		const char *function;
+		uint32_t findings;
+	} cases[] = {{"___pthread_mutex_lock", 0}, {"pthread_join", 0}, {"malloc", 0},
+		     {"__new_sem_wait_slow64", 1}, {"sem_wait", 1},     {"syscall", 1}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct model *m = wait_within(cases[i].function);
+
+		analyse(m);
+		CU_ASSERT_EQUAL(count_kind(m, FINDING_RESTARTED_WAIT), cases[i].findings);
+		model_free(m);
+	}
+}
+
 /* --- order and table -------------------------------------------------------------------------- */
 
 static void order_is_kind_process_time(void)
@@ -471,6 +517,8 @@ static const struct unit_test tests[] = {
 	 libcs_own_calls_for_a_safe_call_are_none},
 	{"what libc does for the last call of a handler is none", a_last_call_is_known_by_name},
 	{"a call that is safe by libc's word alone is a note", what_libc_promises_is_a_note},
+	{"a wait that libc never ends for a signal is not swallowed",
+	 what_goes_on_by_itself_is_not_swallowed},
 	{"findings are ordered by kind, process and time", order_is_kind_process_time},
 	{"ids and severities have their names", ids_are_the_contract},
 	{NULL, NULL},

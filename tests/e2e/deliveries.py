@@ -1,0 +1,97 @@
+"""Signals in great number and at awkward moments: each delivery is counted once, nothing that handlers
+call is lost or told twice, and clean daemons are not told of. LOCKJAM_TEST_SIGNALS sets another number
+(make check-signals: 100,000)."""
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import tap, views  # noqa: E402
+
+SIGNALS = int(os.environ.get("LOCKJAM_TEST_SIGNALS", "10000"))
+SECONDS = 300
+
+
+def deliveries(case):
+    """{signal: deliveries} of all processes of the session together."""
+    found = {}
+    for handler in case.json("signals", "--offline")["signals"]:
+        name = handler["signal"]
+        found[name] = found.get(name, 0) + handler["deliveries"]
+    return found
+
+
+def nothing_is_lost(view):
+    assert not view["notes"], [note["text"] for note in view["notes"]]
+
+
+def add_storm(name, threads):
+    @tap.test(f"{name}: twice {SIGNALS} signals to {1 + threads} threads: two findings, counts exact", SECONDS)
+    def _(case):
+        case.victim(name, str(SIGNALS), str(threads))
+        view = case.json("report")
+        counts = {f["function"]: f["count"] for f in view["findings"]}
+        assert counts == {"rand": SIGNALS, "strtok": SIGNALS}, view["findings"]
+        assert len(view["findings"]) == 2, view["findings"]
+        nothing_is_lost(view)
+        assert deliveries(case) == {"SIGRTMIN+0": SIGNALS, "SIGRTMIN+1": SIGNALS}
+
+
+for _name in ("deliveries", "deliveries-jemalloc", "deliveries-cxx"):
+    for _threads in (0, 3):
+        add_storm(_name, _threads)
+
+
+@tap.test(f"the same {SIGNALS} signals whose handlers call nothing: counted, and nothing is found", SECONDS)
+def _(case):
+    case.victim("deliveries", str(SIGNALS), "3", "innocent")
+    view = case.json("report", status=(0,))
+    assert not view["findings"], view["findings"]
+    nothing_is_lost(view)
+    assert deliveries(case) == {"SIGRTMIN+0": SIGNALS, "SIGRTMIN+1": SIGNALS}
+
+
+def add_moment(what, processes):
+    @tap.test(f"signals at any moment of {what}: one finding, counts exact", SECONDS)
+    def _(case):
+        victim = case.victim("moments", what, str(SIGNALS // 10))
+        view = case.json("report")
+        handled = int(victim.word("handled"))
+        (found,) = view["findings"]
+        assert (found["kind"], found["function"]) == ("unsafe-call-in-handler", "strtok"), found
+        assert found["count"] == handled, (found["count"], handled)
+        assert deliveries(case) == {"SIGURG": handled}, (deliveries(case), handled)
+        nothing_is_lost(view)
+        assert len(view["processes"]) >= processes, len(view["processes"])
+
+
+# How many processes, or images of them, have something to tell.
+for _what, _processes in (("fork", 41), ("exec", 161), ("dlopen", 1), ("lazy", 41), ("thread", 1),
+                          ("exit", 41)):
+    add_moment(_what, _processes)
+
+
+def add_daemon(way):
+    @tap.test(f"a clean daemon that learns of its signals by {way}: nothing is found")
+    def _(case):
+        daemon = case.victim("clean-daemon", way)
+        for _round in range(20):
+            os.kill(daemon.pid, signal.SIGHUP)
+            assert sorted([daemon.line(), daemon.line()]) == ["CHLD", "HUP"]
+            os.kill(daemon.pid, signal.SIGUSR1)
+            assert daemon.line() == "USR1"
+        for view in (case.json("report", status=(0,)), case.json("graph", status=(0,))):
+            assert not views.findings(view) and not view["findings"], view["findings"]
+        os.kill(daemon.pid, signal.SIGTERM)
+        assert daemon.process.wait() == 0
+        view = case.json("report", status=(0,))
+        assert not view["findings"], view["findings"]
+        if way in ("pipe", "flags"):
+            assert deliveries(case) == {"SIGHUP": 20, "SIGCHLD": 20, "SIGUSR1": 20, "SIGTERM": 1}
+
+
+for _way in ("pipe", "flags", "signalfd", "sigwait"):
+    add_daemon(_way)
+
+if __name__ == "__main__":
+    tap.main()
