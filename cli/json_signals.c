@@ -46,6 +46,44 @@ static struct json_object *jumps_array(const struct model *m, uint32_t handler)
 	return array;
 }
 
+static struct json_object *interruption_object(const struct model_interruption *x)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_add_text(o, "call", syscall_name(x->syscall));
+	if (syscall_has_descriptor(x->syscall) && (int)x->args[0] >= 0)
+		json_add_int(o, "fd", (int)x->args[0]);
+	else
+		json_add(o, "fd", NULL);
+	return o;
+}
+
+/* The calls that it ended with EINTR. */
+static struct json_object *endings_array(struct view *v, uint32_t handler)
+{
+	const struct model *m = v->model;
+	struct json_object *array = json_object_new_array();
+
+	for (uint32_t i = 0; i < m->interruptions.count; i++) {
+		const struct model_interruption x = m->interruptions.items[i];
+		struct json_object *o;
+
+		if (x.handler != handler || !x.ended || !syscall_name(x.syscall))
+			continue;
+		o = interruption_object(&x);
+		json_add_number(o, "count", x.ended);
+		json_add_number(o, "acted", x.ended_acted);
+		json_add_time(o, "last_ns", m, x.ended_ns);
+		if (x.limit_ns == MODEL_NO_LIMIT)
+			json_add(o, "limit_ns", NULL);
+		else
+			json_add_number(o, "limit_ns", x.limit_ns);
+		json_add(o, "frames", json_frames(v, x.stack));
+		json_object_array_add(array, o);
+	}
+	return array;
+}
+
 static struct json_object *interruptions_array(struct view *v, uint32_t handler)
 {
 	const struct model *m = v->model;
@@ -57,14 +95,9 @@ static struct json_object *interruptions_array(struct view *v, uint32_t handler)
 		const struct blocking_call *call = blocking_call_find(x.syscall, args);
 		struct json_object *o;
 
-		if (x.handler != handler || !call)
+		if (x.handler != handler || !call || !x.count)
 			continue;
-		o = json_object_new_object();
-		json_add_text(o, "call", syscall_name(call->number));
-		if (syscall_has_descriptor(call->number))
-			json_add_int(o, "fd", (int)x.args[0]);
-		else
-			json_add(o, "fd", NULL);
+		o = interruption_object(&x);
 		json_add_bool(o, "restarts", call->restart == CALL_RESTARTS);
 		json_add_number(o, "count", x.count);
 		json_add_number(o, "acted", x.acted);
@@ -122,6 +155,7 @@ static struct json_object *handler_object(struct view *v, uint32_t handler)
 	json_add(o, "calls", calls_array(m, handler));
 	json_add(o, "jumps", jumps_array(m, handler));
 	json_add(o, "interruptions", interruptions_array(v, handler));
+	json_add(o, "endings", endings_array(v, handler));
 	json_add(o, "installed", json_frames(v, h->stack));
 	return o;
 }

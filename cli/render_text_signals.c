@@ -104,7 +104,7 @@ static void put_interruptions(const struct view *v, uint32_t handler)
 		const struct blocking_call *call = blocking_call_find(x->syscall, args);
 		char buffer[TEXT_SIZE];
 
-		if (x->handler != handler || !call)
+		if (x->handler != handler || !call || !x->count)
 			continue;
 		fprintf(v->out, "    %s came before or into %s()",
 			text_count(buffer, x->count, "delivery"), syscall_name(call->number));
@@ -112,6 +112,25 @@ static void put_interruptions(const struct view *v, uint32_t handler)
 			fprintf(v->out, " on descriptor %d", (int)x->args[0]);
 		fprintf(v->out, ", which went on waiting%s\n",
 			x->acted == x->count ? ": the handler did more than to set a flag" : "");
+	}
+}
+
+/* The calls that it ended with EINTR. */
+static void put_endings(const struct view *v, uint32_t handler)
+{
+	for (uint32_t i = 0; i < v->model->interruptions.count; i++) {
+		const struct model_interruption *x = &v->model->interruptions.items[i];
+		char buffer[TEXT_SIZE];
+
+		if (x->handler != handler || !x->ended || !syscall_name(x->syscall))
+			continue;
+		fprintf(v->out, "    %s ended %s()", text_count(buffer, x->ended, "delivery"),
+			syscall_name(x->syscall));
+		if (syscall_has_descriptor(x->syscall) && (int)x->args[0] >= 0)
+			fprintf(v->out, " on descriptor %d", (int)x->args[0]);
+		fprintf(v->out, " with EINTR%s\n",
+			x->ended_acted == x->ended ? ": the handler did more than to set a flag"
+						   : "");
 	}
 }
 
@@ -137,6 +156,7 @@ static void put_handler(struct view *v, uint32_t handler)
 	put_calls(v, handler);
 	put_jumps(v, handler);
 	put_interruptions(v, handler);
+	put_endings(v, handler);
 	if (h->errno_clobbered)
 		fprintf(v->out, "    changed errno %" PRIu64 " times, first from %d to %d\n",
 			h->errno_clobbered, h->errno_before, h->errno_after);

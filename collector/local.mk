@@ -19,8 +19,10 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_group.c \
 	collector/analysis/analysis_interrupted.c \
 	collector/analysis/analysis_jumps.c \
+	collector/analysis/analysis_race.c \
 	collector/analysis/analysis_resets.c \
 	collector/analysis/analysis_restarts.c \
+	collector/analysis/analysis_wait.c \
 	collector/analysis/safe.def \
 	collector/argument/argument.c \
 	collector/argument/argument.h \

@@ -63,12 +63,14 @@ static inline uintptr_t arch_jump_sp(const void *env)
 	return 0;
 }
 
-/* A system call that the context is about to make. */
+/* A system call that the context is about to make, or has come back from. */
 struct arch_call {
 	long number;
-	uint64_t args[2];
+	uint64_t args[6];
+	uintptr_t pc; /* of the instruction */
 };
 #define ARCH_CALL_BYTES 4
+#define ARCH_CALL_REACH 4 /* bytes of code before it that are looked at */
 
 /* The number it would be, if the pc stands on a system call: a look at the code must follow. */
 static inline long arch_context_call_number(const ucontext_t *context)
@@ -76,13 +78,37 @@ static inline long arch_context_call_number(const ucontext_t *context)
 	return (long)context->uc_mcontext.regs[8];
 }
 
-static inline bool arch_context_call(const ucontext_t *context, struct arch_call *call)
+static inline bool arch_call_at(const ucontext_t *context, uintptr_t pc, struct arch_call *call)
 {
-	if (*(const uint32_t *)arch_context_pc(context) != 0xd4000001) /* svc #0 */
+	if (*(const uint32_t *)pc != 0xd4000001) /* svc #0 */
 		return false;
 	call->number = arch_context_call_number(context);
-	call->args[0] = context->uc_mcontext.regs[0];
-	call->args[1] = context->uc_mcontext.regs[1];
+	call->pc = pc;
+	for (int i = 0; i < 6; i++)
+		call->args[i] = context->uc_mcontext.regs[i];
+	return true;
+}
+
+static inline bool arch_context_call(const ucontext_t *context, struct arch_call *call)
+{
+	return arch_call_at(context, arch_context_pc(context), call);
+}
+
+/* What a call that has just returned gave. */
+static inline long arch_context_result(const ucontext_t *context)
+{
+	return (long)context->uc_mcontext.regs[0];
+}
+
+/*
+ * The call that the context has come back from: ARCH_CALL_REACH bytes before the pc can be read. Its first
+ * argument has made room for the result.
+ */
+static inline bool arch_context_ended_call(const ucontext_t *context, struct arch_call *call)
+{
+	if (!arch_call_at(context, arch_context_pc(context) - ARCH_CALL_BYTES, call))
+		return false;
+	call->args[0] = UINT64_MAX;
 	return true;
 }
 

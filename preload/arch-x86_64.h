@@ -66,17 +66,28 @@ static inline uintptr_t arch_jump_sp(const void *env)
 	return (sp >> 17 | sp << 47) ^ guard;
 }
 
-/* A system call that the context is about to make. */
+/* A system call that the context is about to make, or has come back from. */
 struct arch_call {
 	long number;
-	uint64_t args[2];
+	uint64_t args[6];
+	uintptr_t pc; /* of the instruction */
 };
 #define ARCH_CALL_BYTES 2
+#define ARCH_CALL_REACH 24 /* bytes of code before it that are looked at */
 
 /* The number it would be, if the pc stands on a system call: a look at the code must follow. */
 static inline long arch_context_call_number(const ucontext_t *context)
 {
 	return (long)context->uc_mcontext.gregs[REG_RAX];
+}
+
+/* The kernel keeps all six while a call runs. */
+static inline void arch_context_args(const ucontext_t *context, uint64_t args[6])
+{
+	static const uint8_t registers[6] = {REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9};
+
+	for (int i = 0; i < 6; i++)
+		args[i] = (uint64_t)context->uc_mcontext.gregs[registers[i]];
 }
 
 static inline bool arch_context_call(const ucontext_t *context, struct arch_call *call)
@@ -86,9 +97,37 @@ static inline bool arch_context_call(const ucontext_t *context, struct arch_call
 	if (code[0] != 0x0f || code[1] != 0x05) /* syscall */
 		return false;
 	call->number = arch_context_call_number(context);
-	call->args[0] = (uint64_t)context->uc_mcontext.gregs[REG_RDI];
-	call->args[1] = (uint64_t)context->uc_mcontext.gregs[REG_RSI];
+	call->pc = arch_context_pc(context);
+	arch_context_args(context, call->args);
 	return true;
+}
+
+/* What a call that has just returned gave. */
+static inline long arch_context_result(const ucontext_t *context)
+{
+	return (long)context->uc_mcontext.gregs[REG_RAX];
+}
+
+/*
+ * The call that the context has come back from: ARCH_CALL_REACH bytes before the pc can be read. The number
+ * is gone from its register; it is believed where it was loaded as a constant right before.
+ */
+static inline bool arch_context_ended_call(const ucontext_t *context, struct arch_call *call)
+{
+	const uint8_t *at = (const uint8_t *)arch_context_pc(context) - ARCH_CALL_BYTES;
+
+	if (at[0] != 0x0f || at[1] != 0x05)
+		return false;
+	call->pc = (uintptr_t)at;
+	call->number = -1;
+	if (at[-2] == 0x31 && at[-1] == 0xc0) /* xor %eax, %eax */
+		call->number = 0;
+	/* mov $N, %eax; 0x41 before it makes it another register */
+	for (int i = 5; call->number < 0 && i < ARCH_CALL_REACH - ARCH_CALL_BYTES; i++)
+		if (at[-i] == 0xb8 && at[-i - 1] != 0x41 && !at[-i + 3] && !at[-i + 4])
+			call->number = at[-i + 1] | at[-i + 2] << 8;
+	arch_context_args(context, call->args);
+	return call->number >= 0;
 }
 
 static inline void arch_pause(void)

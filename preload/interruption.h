@@ -1,5 +1,5 @@
 /*
- * Calls that a handler interrupted and that are made once more when it returns. Async-signal-safe.
+ * Calls that a handler interrupted: made once more when it returns, or ended by it. Async-signal-safe.
  */
 #ifndef LOCKJAM_INTERRUPTION_H
 #define LOCKJAM_INTERRUPTION_H
@@ -8,7 +8,7 @@
 
 /*
  * The handler of `frame` (handler: its record) has returned: if the interrupted code stands on a
- * system call, that is recorded. In a bracket only.
+ * system call, or behind one that ended with EINTR, that is recorded. In a bracket only.
  */
 void interruption_record(const struct shim_frame *frame, uint32_t handler, uint64_t now_ns);
 

@@ -4,6 +4,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/arena.c \
 	preload/arena.h \
 	preload/arch-offsets.h \
+	preload/call_limit.c \
+	preload/call_limit.h \
 	preload/carry.c \
 	preload/carry.h \
 	preload/cfi.c \

@@ -39,7 +39,8 @@
 
 #define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
 /*
- * 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE; 4: seg_handler.ways, SEG_FIND_JUMP
+ * 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE; 4: seg_handler.ways, SEG_FIND_JUMP, calls
+ * that a signal ended
  */
 #define SEG_VERSION 4
 #define SEG_MIN_READER 1
@@ -303,7 +304,8 @@ struct seg_handler {
 			     * has put nothing there since */
 	uint32_t ways; /* version 4: enum seg_install, all that installed it; 0 unknown: inherited
 			* by fork, or found there */
-	uint64_t reserved;
+	uint64_t acted; /* version 4, atomic add: returns of handlers that did more than to set a flag, as
+			 * seg_interruption.acted */
 };
 static_assert(sizeof(struct seg_handler) == 144, "ABI");
 
@@ -312,6 +314,10 @@ static_assert(sizeof(struct seg_handler) == 144, "ABI");
  * saved context stands on the instruction, with the call's number (signal(7): SA_RESTART), or the
  * signal came just before the call. One record per (handler, call, place). Handlers that do not
  * return have none.
+ *
+ * Version 4: in `ended` also those that it ended with EINTR, where the place shows which call it was.
+ * Calls that let in a signal which is blocked outside of them (ppoll() with a mask, sigsuspend()) are not
+ * recorded: nothing can come right before them.
  */
 struct seg_interruption {
 	uint32_t seq;
@@ -325,9 +331,15 @@ struct seg_interruption {
 	uint64_t acted;    /* atomic add: of these, handlers that called something that may have
 			    * done the work or woken who does it: what stands in unsafe.def */
 	uint64_t first_ns, last_ns; /* when the handler returned */
-	uint64_t reserved[2];
+	/* Version 4: */
+	uint64_t ended;       /* atomic add: calls that ended with EINTR instead; not in `count` */
+	uint64_t ended_acted; /* atomic add: of these, as acted */
+	uint64_t ended_ns;    /* the last of them */
+	uint64_t limit_ns;    /* after which the call ends by itself: the longest that was seen, SEG_NO_LIMIT */
 };
-static_assert(sizeof(struct seg_interruption) == 96, "ABI");
+#define SEG_NO_LIMIT UINT64_MAX
+#define SEG_INTERRUPTION_SIZE_1 96 /* of versions before 4 */
+static_assert(sizeof(struct seg_interruption) == 112, "ABI");
 
 enum seg_finding_kind {
 	SEG_FIND_UNSAFE_CALL = 1, /* function was called in a handler */

@@ -305,6 +305,8 @@ static void record_return(const struct shim_frame *frame, int errno_after)
 		return;
 	now = shim_now_ns();
 	interruption_record(frame, index, now);
+	if (frame->has_acted)
+		add(&record->acted, 1);
 	spent = now - frame->entered_ns;
 	if (frame->record) {
 		add(&record->total_ns, spent);

@@ -24,6 +24,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/kernel_locks.c \
 	tests/unit/analysis.c \
 	tests/unit/analysis_cycle.c \
+	tests/unit/analysis_race.c \
 	tests/unit/analysis_fixture.h \
 	tests/unit/analysis_signals.c \
 	tests/unit/analysis_handlers.c \
@@ -105,6 +106,7 @@ VICTIMS = \
 	tests/victims/polling-ended \
 	tests/victims/protected \
 	tests/victims/queue \
+	tests/victims/racing \
 	tests/victims/ranges-posix \
 	tests/victims/readers-posix \
 	tests/victims/reset-again \

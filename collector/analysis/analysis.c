@@ -22,6 +22,7 @@ static void (*const detectors[])(struct model *m) = {
 	detect_jumps,
 	detect_errno,
 	detect_restarts,
+	detect_flag_races,
 	detect_resets,
 	detect_flags,
 	/* clang-format on */

@@ -14,6 +14,7 @@ void detect_jumps(struct model *m);    /* JUMP_OUT */
 void detect_errno(struct model *m);    /* ERRNO_CLOBBERED */
 void detect_cycles(struct model *m);   /* DEADLOCK_CYCLE */
 void detect_restarts(struct model *m); /* RESTARTED_WAIT */
+void detect_flag_races(struct model *m); /* FLAG_RACE */
 void detect_resets(struct model *m);   /* RESET_HANDLER */
 void detect_flags(struct model *m);    /* HANDLER_FLAGS */
 
@@ -85,6 +86,17 @@ const char *analysis_interrupted_unsafe(const struct model *m, const struct mode
 bool analysis_is_synchronous(const struct model *m, const struct model_call *c);
 /* "; the first one interrupted main()", "" unknown. Owned by the model. */
 const char *analysis_interrupted_text(struct model *m, const struct model_call *c);
+
+/* --- analysis_wait.c: calls that handlers came into ---------------------------------------------- */
+
+/* NULL: it is none in which a thread waits. */
+const struct blocking_call *analysis_blocking_call(const struct model_interruption *x);
+/* Of a signal that asks a program to do something, soon. */
+bool analysis_is_request(int signo);
+/* "accept() on descriptor 3"; of a blocking call only. Owned by the model. */
+const char *analysis_call_text(struct model *m, const struct model_interruption *x);
+/* Whether the thread sits in that call now, after the handler; only of the living it is known. */
+bool analysis_is_there_now(const struct model *m, const struct model_interruption *x);
 
 /* Texts for headlines, owned by the model, never NULL. */
 const char *analysis_process_text(struct model *m, uint32_t process); /* "/bin/x (pid 12)" */

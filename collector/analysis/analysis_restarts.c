@@ -13,15 +13,7 @@
 
 #include "collector/analysis/analysis_detect.h"
 #include "collector/arch/blocking_call.h"
-#include "collector/arch/syscall_name.h"
 #include "collector/model/frame.h"
-
-static const struct blocking_call *call_of(const struct model_interruption *x)
-{
-	const uint64_t args[6] = {x->args[0], x->args[1]};
-
-	return blocking_call_find(x->syscall, args);
-}
 
 /*
  * Most of libc's functions that sleep in futex() go on by themselves when a signal came, however
@@ -53,7 +45,7 @@ static bool is_libcs_own_wait(const struct model *m, const struct model_interrup
 /* A swallowed one: the call goes on, and the handler did nothing that shows. */
 static bool is_swallowed(const struct model *m, const struct model_interruption *x)
 {
-	const struct blocking_call *call = call_of(x);
+	const struct blocking_call *call = analysis_blocking_call(x);
 
 	return call && call->restart == CALL_RESTARTS && x->acted < x->count &&
 	       m->handlers.items[x->handler].flags & SA_RESTART && !is_libcs_own_wait(m, x);
@@ -70,54 +62,14 @@ static int compare_keys(const struct model *m, uint32_t a, uint32_t b)
 	return order ? order : analysis_compare_handlers(m, x->handler, y->handler);
 }
 
-/* The program is expected to do something about it soon. */
-static bool is_request(int signo)
-{
-	switch (signo) {
-	case SIGHUP:
-	case SIGINT:
-	case SIGQUIT:
-	case SIGTERM:
-	case SIGUSR1:
-	case SIGUSR2:
-	case SIGALRM:
-		return true;
-	default:
-		return signo >= SIGRTMIN;
-	}
-}
-
 static enum severity severity_of(const struct model *m, const struct model_interruption *x)
 {
 	bool is_alone = !m->processes.items[x->process].has_children_threads;
 
 	return is_alone && x->syscall != SYS_futex &&
-			       is_request(m->handlers.items[x->handler].signo)
+			       analysis_is_request(m->handlers.items[x->handler].signo)
 		       ? SEVERITY_WARNING
 		       : SEVERITY_NOTE;
-}
-
-/* "accept() on descriptor 3" */
-static const char *call_text(struct model *m, const struct model_interruption *x)
-{
-	const struct blocking_call *call = call_of(x);
-
-	const char *name = syscall_name(call->number);
-
-	return syscall_has_descriptor(call->number)
-		       ? model_stringf(m, "%s() on descriptor %d", name, (int)x->args[0])
-		       : model_stringf(m, "%s()", name);
-}
-
-/* Whether the thread sits in that call now; only of the living it is known. */
-static bool is_there_now(const struct model *m, const struct model_interruption *x)
-{
-	if (x->thread == MODEL_NONE || m->processes.items[x->process].state != PROCESS_LIVE)
-		return false;
-	const struct model_thread *t = &m->threads.items[x->thread];
-
-	return t->syscall == x->syscall && t->syscall_args[0] == x->args[0] &&
-	       m->now_ns > x->last_ns;
 }
 
 static const char *evidence(struct model *m, const struct model_interruption *x)
@@ -128,10 +80,10 @@ static const char *evidence(struct model *m, const struct model_interruption *x)
 		"woken the program",
 		(unsigned long long)(x->count - x->acted), (unsigned long long)x->count);
 
-	if (is_there_now(m, x))
+	if (analysis_is_there_now(m, x))
 		text = model_stringf(m, "%s; %s after the last one the thread sits in %s", text,
 				     analysis_duration_text(m, m->now_ns - x->last_ns),
-				     call_text(m, x));
+				     analysis_call_text(m, x));
 	if (m->processes.items[x->process].has_children_threads)
 		text = model_stringf(m, "%s; whether another thread looks at its flag is not known",
 				     text);
@@ -166,7 +118,7 @@ static void report(struct model *m, const uint32_t *items, uint32_t count)
 	f->headline = model_stringf(
 		m, "%s ran while %s was in %s, which SA_RESTART then repeated",
 		analysis_handler_text(m, first.handler, m->handlers.items[first.handler].signo),
-		analysis_processes_text(m, f), call_text(m, &first));
+		analysis_processes_text(m, f), analysis_call_text(m, &first));
 	f->evidence = evidence(m, &first);
 }
 

@@ -247,11 +247,13 @@ struct model_handler {
 	uint64_t total_ns, max_ns, first_ns, last_ns;
 	uint64_t errno_clobbered;
 	int errno_before, errno_after;
+	uint64_t acted; /* returns after it did more than to set a flag; 0 in records of version 3 */
 };
 
 /*
- * A system call that a handler came into, or came just before, and that was made (once more) when
- * the handler had returned: evidence for analysis.
+ * A system call that a handler came into, or came just before: made (once more) when the handler had
+ * returned, or ended by it. Not those that let in a signal which is blocked elsewhere. Evidence for
+ * analysis.
  */
 struct model_interruption {
 	uint32_t process;
@@ -264,7 +266,13 @@ struct model_interruption {
 			 * or woken who does it */
 	uint64_t first_ns, last_ns; /* when the handler returned */
 	uint32_t stack;             /* of the first one */
+	uint64_t ended;             /* these ended with EINTR; not in count */
+	uint64_t ended_acted;       /* of these, as acted */
+	uint64_t ended_ns;          /* the last of them */
+	uint64_t limit_ns; /* after which the call ends by itself, the longest seen; MODEL_NO_LIMIT; 0
+			      unknown */
 };
+#define MODEL_NO_LIMIT UINT64_MAX
 
 /* What the kernel tells of a living process's signals; one for each process that is looked at. */
 struct model_signals {

@@ -33,7 +33,7 @@ static const uint32_t record_min[SEG_TABLE_IDS] = {
 	[SEG_STRINGS] = 1,
 	[SEG_SLICES] = 1,
 	[SEG_EDGES] = 0,
-	[SEG_INTERRUPTIONS] = sizeof(struct seg_interruption),
+	[SEG_INTERRUPTIONS] = SEG_INTERRUPTION_SIZE_1,
 };
 
 int segment_fail(int error, char *cause, size_t size, const char *format, ...)

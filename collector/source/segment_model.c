@@ -231,6 +231,7 @@ static void import_handler(struct importer *im, uint32_t index, const void *reco
 		.first_ns = r->first_ns,
 		.last_ns = r->last_ns,
 		.errno_clobbered = r->errno_clobbered,
+		.acted = r->acted,
 		.errno_before = r->errno_before,
 		.errno_after = r->errno_after,
 	};
@@ -306,8 +307,13 @@ static void import_interruption(struct importer *im, uint32_t index, const void 
 		.first_ns = r->first_ns,
 		.last_ns = r->last_ns,
 		.stack = stack,
+		.ended = r->ended,
+		.ended_acted = r->ended_acted < r->ended ? r->ended_acted : r->ended,
+		.ended_ns = r->ended_ns,
+		.limit_ns = r->limit_ns == SEG_NO_LIMIT ? MODEL_NO_LIMIT : r->limit_ns,
 	};
 	saw_time(im, r->last_ns);
+	saw_time(im, r->ended_ns);
 }
 
 static void import_event_time(struct importer *im, uint32_t index, const void *record)

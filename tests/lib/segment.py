@@ -1,5 +1,5 @@
 """A second reader of preload/segment.h, written from the header alone: what it cannot read, the
-format does not say. Sizes and offsets are those of SEG_VERSION 3
+format does not say. Sizes and offsets are those of SEG_VERSION 4
 (only the header is longer than in 1)."""
 import struct
 

@@ -1,6 +1,6 @@
 /*
  * Scenario: as restarted-accept, but without SA_RESTART: accept() returns EINTR, and the flag is seen.
- * Expect: nothing.
+ * Expect: flag-race, a note: SIGHUP may as well come right before accept().
  */
 #include "tests/victims/swallow.h"
 
