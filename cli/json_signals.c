@@ -189,6 +189,26 @@ static struct json_object *thread_signals(const struct model_thread *t)
 	return o;
 }
 
+/* Children that have ended and were not waited for. */
+static struct json_object *unreaped_array(const struct model *m, uint32_t process)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (uint32_t i = 0; i < m->zombies.count; i++) {
+		const struct model_zombie *z = &m->zombies.items[i];
+		struct json_object *o;
+
+		if (z->parent != process)
+			continue;
+		o = json_object_new_object();
+		json_add_int(o, "pid", z->pid);
+		json_add_text(o, "name", z->name);
+		json_add_time(o, "ended_ns", m, z->ended_ns);
+		json_object_array_add(array, o);
+	}
+	return array;
+}
+
 struct json_object *json_dispositions(const struct view *v)
 {
 	const struct model *m = v->model;
@@ -214,6 +234,7 @@ struct json_object *json_dispositions(const struct view *v)
 				json_object_array_add(threads,
 						      thread_signals(&m->threads.items[t]));
 		json_add(o, "threads", threads);
+		json_add(o, "unreaped", unreaped_array(m, s->process));
 		json_object_array_add(array, o);
 	}
 	free(order);

@@ -9,10 +9,12 @@
 
 #include "cli/render_text.h"
 #include "cli/signals.h"
+#include "cli/text.h"
 #include "collector/arch/blocking_call.h"
 #include "collector/arch/syscall_name.h"
 
 #define THREADS_SHOWN 8
+#define ZOMBIES_SHOWN 4
 
 static void put_mask(const struct view *v, const char *what, uint64_t mask)
 {
@@ -80,6 +82,30 @@ static void put_pending(const struct view *v, const struct model_signals *s)
 			signals_mask(text, sizeof(text), s->pending & ~stuck));
 }
 
+/* "ended and not reaped: sh (pid 12) 4.2s ago, ..." */
+static void put_zombies(const struct view *v, uint32_t process)
+{
+	const struct model *m = v->model;
+	uint32_t count = 0;
+	char ago[TEXT_SIZE];
+
+	for (uint32_t i = 0; i < m->zombies.count; i++) {
+		const struct model_zombie *z = &m->zombies.items[i];
+
+		if (z->parent != process || (count++ >= ZOMBIES_SHOWN && !v->show_all))
+			continue;
+		fputs(count == 1 ? "    ended and not reaped: " : ", ", v->out);
+		text_put(v->out, z->name);
+		fprintf(v->out, " (pid %d)", (int)z->pid);
+		if (z->ended_ns && z->ended_ns <= m->now_ns)
+			fprintf(v->out, " %s ago", text_duration(ago, m->now_ns - z->ended_ns));
+	}
+	if (count > ZOMBIES_SHOWN && !v->show_all)
+		fprintf(v->out, " and %u more", count - ZOMBIES_SHOWN);
+	if (count)
+		fputc('\n', v->out);
+}
+
 static void put_process(const struct view *v, const struct model_signals *s)
 {
 	char text[1024];
@@ -94,12 +120,16 @@ static void put_process(const struct view *v, const struct model_signals *s)
 			s->queued, s->queue_limit);
 	fputc('\n', v->out);
 	put_pending(v, s);
+	put_zombies(v, s->process);
 	put_threads(v, s);
 }
 
 /* Of a recorded process the handlers above tell more, unless something is on the way to it. */
 static bool is_shown(const struct view *v, const struct model_signals *s)
 {
+	for (uint32_t i = 0; i < v->model->zombies.count; i++)
+		if (v->model->zombies.items[i].parent == s->process)
+			return true;
 	return v->show_all || s->pending || !v->model->processes.items[s->process].has_segment;
 }
 

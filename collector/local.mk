@@ -9,6 +9,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis.h \
 	collector/analysis/analysis_behalf.c \
 	collector/analysis/analysis_calls.c \
+	collector/analysis/analysis_children.c \
 	collector/analysis/analysis_cycle.c \
 	collector/analysis/analysis_cycle.h \
 	collector/analysis/analysis_cycle_report.c \
@@ -90,6 +91,7 @@ collector_libcollector_a_SOURCES = \
 	collector/model/model.h \
 	collector/model/model_check.c \
 	collector/model/wait.h \
+	collector/proc/asleep.c \
 	collector/proc/crew.c \
 	collector/proc/crew.h \
 	collector/proc/held.c \
@@ -161,6 +163,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/source_locks.c \
 	collector/source/source_segments.c \
 	collector/source/source_tasks.c \
+	collector/source/zombies.c \
 	collector/stack/classify.c \
 	collector/stack/stack.c \
 	collector/stack/stack.h \

@@ -120,6 +120,9 @@ VICTIMS = \
 	tests/victims/stopper \
 	tests/victims/storm \
 	tests/victims/unwinding \
+	tests/victims/unreaped \
+	tests/victims/unreaped-ignored \
+	tests/victims/unreaped-soon \
 	tests/victims/upgrade-posix \
 	tests/victims/vforking \
 	tests/victims/sync-handlers \
@@ -130,7 +133,7 @@ VICTIMS = \
 check_PROGRAMS += $(VICTIMS)
 EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h tests/victims/wait.h tests/victims/alone.h \
 	tests/victims/wait-posix32.S \
-	tests/victims/swallow.h
+	tests/victims/swallow.h tests/victims/children.h
 
 tests_victims_own_unsafe_CFLAGS = $(AM_CFLAGS) -fno-builtin
 tests_victims_own_unsafe_LDFLAGS = -Wl,-z,lazy
@@ -288,6 +291,7 @@ E2E_TESTS = \
 	tests/e2e/debugfiles.py \
 	tests/e2e/deliveries.py \
 	tests/e2e/run.py \
+	tests/e2e/children.py \
 	tests/e2e/dispositions.py \
 	tests/e2e/handlers.py \
 	tests/e2e/imports.py \

@@ -25,6 +25,7 @@ static void (*const detectors[])(struct model *m) = {
 	detect_flag_races,
 	detect_resets,
 	detect_flags,
+	detect_children,
 	/* clang-format on */
 };
 

@@ -17,6 +17,7 @@ void detect_restarts(struct model *m); /* RESTARTED_WAIT */
 void detect_flag_races(struct model *m); /* FLAG_RACE */
 void detect_resets(struct model *m);   /* RESET_HANDLER */
 void detect_flags(struct model *m);    /* HANDLER_FLAGS */
+void detect_children(struct model *m); /* UNREAPED_CHILDREN */
 
 /* A new finding with the severity of its kind; NULL if memory is out. The pointer is valid until
  * the next one is added. */

@@ -4,9 +4,10 @@
  *
  * Innocent are: one function for several signals, each with its flags (usual, and exact); two calls
  * at one place (a function that is told the flags by its callers decides for all of them); flags
- * that siginterrupt() changed, or who asked what is installed and put it back changed; flags that change neither what is
- * interrupted nor what stays installed (SA_SIGINFO, SA_ONSTACK, SA_NOCLDSTOP). What is switched to
- * and fro (both were installed more than once) may be meant: a note.
+ * that siginterrupt() changed, or who asked what is installed and put it back changed; flags that
+ * change neither what is interrupted nor what stays installed (SA_SIGINFO, SA_ONSTACK,
+ * SA_NOCLDSTOP). What is switched to and fro (both were installed more than once) may be meant: a
+ * note.
  */
 #include "config.h"
 

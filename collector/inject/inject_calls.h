@@ -27,10 +27,4 @@ enum inject_limit_form {
 };
 enum inject_limit_form inject_call_limit(long number, unsigned *argument);
 
-/*
- * How long a thread has been asleep, by the scheduler's clock of the processor on which it went to
- * sleep. False where the kernel does not tell (/proc/PID/sched), or we may not run there.
- */
-bool inject_call_asleep_ns(const struct proc *proc, pid_t pid, pid_t tid, uint64_t *ns);
-
 #endif

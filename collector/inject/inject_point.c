@@ -82,7 +82,7 @@ static bool look(struct inject_target *t, struct sight *s, const char **reason)
 		return false;
 	if (s->way == INJECT_CALL_TIMED) {
 		*reason = "waits with a time limit, of which the rest is not known";
-		if (!inject_call_asleep_ns(t->proc, t->pid, s->tid, &s->asleep_ns))
+		if (!proc_asleep_ns(t->proc, t->pid, s->tid, &s->asleep_ns))
 			return false;
 		s->seen_ns = trace_clock_ns();
 	}

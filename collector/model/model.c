@@ -61,6 +61,7 @@ void model_free(struct model *m)
 	free(m->handlers.items);
 	free(m->interruptions.items);
 	free(m->signals.items);
+	free(m->zombies.items);
 	free(m->calls.items);
 	free(m->findings.items);
 	free(m->events.items);
@@ -254,6 +255,15 @@ uint32_t model_add_signals(struct model *m)
 
 	if (i != MODEL_NONE)
 		m->signals.items[i].process = MODEL_NONE;
+	return i;
+}
+
+uint32_t model_add_zombie(struct model *m)
+{
+	uint32_t i = ARRAY_ADD(m, zombies);
+
+	if (i != MODEL_NONE)
+		m->zombies.items[i].parent = MODEL_NONE;
 	return i;
 }
 

@@ -282,6 +282,14 @@ struct model_signals {
 	uint64_t queued, queue_limit; /* of all processes of its user */
 };
 
+/* A child that has ended and whose parent has not asked for its status; of a process in signals[]. */
+struct model_zombie {
+	uint32_t parent;
+	pid_t pid;
+	const char *name;  /* of its program, as the kernel has it */
+	uint64_t ended_ns; /* when it last ran, 0 unknown */
+};
+
 /*
  * A call of an async-signal-unsafe function in a handler, or a jump out of it: evidence for
  * analysis. As recorded, or (is_on_stack) seen in the frames of a core's thread.
@@ -415,6 +423,7 @@ struct model {
 	MODEL_ARRAY(struct model_handler) handlers;
 	MODEL_ARRAY(struct model_interruption) interruptions;
 	MODEL_ARRAY(struct model_signals) signals;
+	MODEL_ARRAY(struct model_zombie) zombies;
 	MODEL_ARRAY(struct model_call) calls;
 	MODEL_ARRAY(struct model_finding) findings;
 	MODEL_ARRAY(struct model_event) events;
@@ -457,6 +466,7 @@ uint32_t model_add_frame(struct model *m);
 uint32_t model_add_handler(struct model *m);
 uint32_t model_add_interruption(struct model *m);
 uint32_t model_add_signals(struct model *m);
+uint32_t model_add_zombie(struct model *m);
 uint32_t model_add_call(struct model *m);
 uint32_t model_add_finding(struct model *m);
 uint32_t model_add_event(struct model *m);

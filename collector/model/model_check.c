@@ -135,6 +135,9 @@ static const char *check_calls(const struct model *m)
 	for (uint32_t i = 0; i < m->signals.count; i++)
 		if (m->signals.items[i].process >= m->processes.count)
 			return "signals of no process";
+	for (uint32_t i = 0; i < m->zombies.count; i++)
+		if (m->zombies.items[i].parent >= m->processes.count)
+			return "a zombie of no process";
 	for (uint32_t i = 0; i < m->calls.count; i++) {
 		const struct model_call *c = &m->calls.items[i];
 

@@ -80,6 +80,13 @@ int proc_read_syscall(const struct proc *p, pid_t pid, pid_t tid, struct proc_sy
  * ended before the others. 0: the process has ended. */
 pid_t proc_live_task(const struct proc *p, pid_t pid);
 
+/*
+ * How long a thread has been asleep (a process that has ended: since it last ran), by the
+ * scheduler's clock of the processor on which it went to sleep. False where the kernel does not
+ * tell (/proc/PID/sched), or we may not run there. Moves the calling thread there and back.
+ */
+bool proc_asleep_ns(const struct proc *p, pid_t pid, pid_t tid, uint64_t *ns);
+
 /* Whether we are in another pid namespace than the initial one: locks of processes outside of it
  * are not in its /proc/locks. */
 bool proc_is_in_pid_namespace(const struct proc *p);

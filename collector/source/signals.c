@@ -67,6 +67,7 @@ void signals_read(struct gather *g)
 		else
 			left++;
 	}
+	zombies_read(g);
 	if (left)
 		model_note(g->m, "the signals of %u more processes were not looked at", left);
 }

@@ -10,4 +10,7 @@
 /* Of all living targets, after they were chosen. What could not be read becomes a note. */
 void signals_read(struct gather *g);
 
+/* zombies.c: the children of these processes that have ended and were not waited for. */
+void zombies_read(struct gather *g);
+
 #endif

@@ -1,6 +1,7 @@
-/* The analysis of dispositions, on models made by hand: flags of one handler. */
+/* The analysis of dispositions, on models made by hand: flags of one handler, children. */
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "tests/unit/analysis_fixture.h"
 
@@ -148,10 +149,118 @@ static void flags_that_are_switched(void)
 	model_free(m);
 }
 
+/* --- children that ended ------------------------------------------------------------------------ */
+
+static void add_zombie(struct model *m, uint32_t parent, uint64_t ended_ns)
+{
+	uint32_t z = model_add_zombie(m);
+
+	m->zombies.items[z].parent = parent;
+	m->zombies.items[z].pid = 100 + (pid_t)z;
+	m->zombies.items[z].name = "child";
+	m->zombies.items[z].ended_ns = ended_ns;
+}
+
+/* A parent that catches SIGCHLD and left two children, 60 and 10 seconds ago. */
+static struct model *parent_of_two(void)
+{
+	struct model *m = live_model();
+	uint32_t p = add_process(m, 10), s = model_add_signals(m);
+
+	m->signals.items[s].process = p;
+	m->signals.items[s].caught = UINT64_C(1) << (SIGCHLD - 1);
+	m->threads.items[p].syscall = SYS_read;
+	add_zombie(m, p, 90 * SECOND);
+	add_zombie(m, p, 40 * SECOND);
+	CU_ASSERT_PTR_NULL(model_check(m));
+	return m;
+}
+
+static void children_that_are_left(void)
+{
+	struct model *m = parent_of_two();
+
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 1);
+	const struct model_finding *f = &m->findings.items[0];
+
+	CU_ASSERT_EQUAL(f->kind, FINDING_UNREAPED_CHILDREN);
+	CU_ASSERT_EQUAL(f->severity, SEVERITY_WARNING);
+	CU_ASSERT_STRING_EQUAL(f->headline, "/bin/p10 (pid 10) has 2 children that ended and that "
+					    "nobody waited for, the first 60.0s ago");
+	CU_ASSERT_STRING_EQUAL(f->evidence,
+			       "observed: child (pid 100), child (pid 101); it catches SIGCHLD, "
+			       "and none of its threads is in wait()");
+	model_free(m);
+}
+
+static void children_of_who_does_not_care(void)
+{
+	struct model *m = parent_of_two();
+
+	m->signals.items[0].caught = 0;
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 1);
+	CU_ASSERT_EQUAL(m->findings.items[0].severity, SEVERITY_NOTE);
+	model_free(m);
+	m = parent_of_two();
+	m->signals.items[0].caught = 0;
+	for (int i = 0; i < 6; i++)
+		add_zombie(m, 0, SECOND);
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 1);
+	CU_ASSERT_EQUAL(m->findings.items[0].severity, SEVERITY_WARNING);
+	CU_ASSERT_PTR_NOT_NULL(strstr(m->findings.items[0].evidence, "and 4 more; it leaves"));
+	model_free(m);
+}
+
+static void children_that_will_be_reaped(void)
+{
+	static const struct {
+		long syscall;
+		char state;
+		bool is_ignored, has_no_wait, is_fresh, is_untimed;
+	} parents[] = {
+		{.syscall = SYS_wait4},
+		{.syscall = SYS_waitid},
+		{.syscall = SYS_read, .state = 'T'},
+		{.syscall = SYS_read, .is_ignored = true},
+		{.syscall = SYS_read, .has_no_wait = true},
+		{.syscall = SYS_read, .is_fresh = true},
+		{.syscall = SYS_read, .is_untimed = true},
+	};
+
+	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
+		struct model *m = parent_of_two();
+
+		m->threads.items[0].syscall = parents[i].syscall;
+		if (parents[i].state)
+			m->threads.items[0].task_state = parents[i].state;
+		if (parents[i].is_ignored)
+			m->signals.items[0].ignored = UINT64_C(1) << (SIGCHLD - 1);
+		if (parents[i].has_no_wait) {
+			add_install(m, 0, SA_NOCLDWAIT, "main")->is_current = true;
+			m->handlers.items[0].signo = SIGCHLD;
+		}
+		for (uint32_t z = 0; z < m->zombies.count; z++) {
+			if (parents[i].is_fresh)
+				m->zombies.items[z].ended_ns = m->now_ns - SECOND;
+			if (parents[i].is_untimed)
+				m->zombies.items[z].ended_ns = 0;
+		}
+		analyse(m);
+		CU_ASSERT_EQUAL(m->findings.count, 0);
+		model_free(m);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"one handler installed with different flags in two places", flags_of_two_places},
 	{"flags that differ on purpose, or do not matter, are none", flags_that_are_meant},
 	{"flags that are switched to and fro are a note", flags_that_are_switched},
+	{"children that are left unreaped", children_that_are_left},
+	{"children of who leaves SIGCHLD alone, few and many", children_of_who_does_not_care},
+	{"children that ended just now, or need nobody, are none", children_that_will_be_reaped},
 	{NULL, NULL},
 };
 const struct unit_suite unit_analysis_signals = {tests};
