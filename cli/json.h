@@ -28,6 +28,7 @@ void json_add_pid(struct json_object *o, const char *key, const struct model *m,
 struct json_object *json_frames(struct view *v, uint32_t stack);
 struct json_object *json_processes(const struct view *v);
 struct json_object *json_locks(struct view *v);
+struct json_object *json_waits(const struct view *v);
 struct json_object *json_findings(struct view *v);
 struct json_object *json_signals(struct view *v);
 struct json_object *json_dispositions(const struct view *v);

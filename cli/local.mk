@@ -18,6 +18,7 @@ cli_libcli_a_SOURCES = \
 	cli/json.h \
 	cli/json_locks.c \
 	cli/json_signals.c \
+	cli/json_waits.c \
 	cli/latch.c \
 	cli/latch.h \
 	cli/message.c \
@@ -37,6 +38,7 @@ cli_libcli_a_SOURCES = \
 	cli/render_text_report.c \
 	cli/render_text_stacks.c \
 	cli/render_text_signals.c \
+	cli/render_text_waits.c \
 	cli/shim.c \
 	cli/shim.h \
 	cli/signals.c \

@@ -73,6 +73,7 @@ int reading_open(struct reading *r, const struct options *o, enum reading_wants 
 					  .want_events = wants & READING_EVENTS,
 					  .want_handlers = wants & READING_HANDLERS,
 					  .want_threads = wants & READING_THREADS,
+					  .want_waits = !o->dir && !o->core,
 					  .may_stop = (wants & READING_THREADS) && !o->no_stop};
 	struct collect_error error = {0};
 	int code;

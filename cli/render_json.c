@@ -127,6 +127,7 @@ static void add_common(struct view *v, struct json_object *o)
 {
 	json_add(o, "processes", json_processes(v));
 	json_add(o, "locks", json_locks(v));
+	json_add(o, "waits", json_waits(v));
 	json_add(o, "findings", json_findings(v));
 	json_add(o, "backtraces", backtraces_array(v));
 	json_add(o, "notes", notes_array(v));

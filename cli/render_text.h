@@ -35,6 +35,9 @@ void text_other_findings(const struct view *v);
 void text_report(struct view *v);
 void text_findings(struct view *v);
 
+/* What the thread waits for, and who could end that; nothing if that is not known. */
+void text_wait(const struct view *v, uint32_t thread, unsigned indent);
+
 /* The backtraces of all threads, process by process. */
 void text_stacks(struct view *v);
 

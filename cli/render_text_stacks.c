@@ -166,6 +166,8 @@ static void put_backtrace(struct view *v, uint32_t index)
 	fputc('\n', v->out);
 	put_title(v, index);
 	text_frames(v, v->backtraces[index].stack, 1);
+	if (v->backtraces[index].kind == BACKTRACE_NOW)
+		text_wait(v, v->backtraces[index].thread, 1);
 }
 
 void text_thread_backtraces(struct view *v)

@@ -29,6 +29,7 @@ struct collect_options {
 	bool want_events;    /* fill model.events */
 	bool want_threads;   /* all threads of the targets; of several targets those that cannot be
 			      * looked at are noted */
+	bool want_waits;     /* live: find out what threads wait for, of any kind */
 	bool may_stop;       /* running threads are stopped for the time it takes to copy their
 			      * registers and stacks; blocked ones never are */
 	bool want_handlers;  /* name the functions of all handlers, not only of those that called

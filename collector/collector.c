@@ -97,6 +97,8 @@ static int look(struct collector *c, const struct collect_options *options,
 		signals_read(&c->gather);
 	if (!r && options->want_threads && options->target_count)
 		tasks_read_targets(&c->gather);
+	if (!r && options->want_waits && !gather_is_saved(&c->gather))
+		waits_collect(&c->gather);
 	if (!r && (options->want_threads || options->want_events))
 		identify_processes(&c->gather);
 	return r;

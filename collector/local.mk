@@ -90,6 +90,7 @@ collector_libcollector_a_SOURCES = \
 	collector/model/model.c \
 	collector/model/model.h \
 	collector/model/model_check.c \
+	collector/model/wait.c \
 	collector/model/wait.h \
 	collector/proc/asleep.c \
 	collector/proc/crew.c \
@@ -102,6 +103,7 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/lock_call.h \
 	collector/proc/proc.c \
 	collector/proc/proc.h \
+	collector/proc/proc_asleep.c \
 	collector/proc/proc_task.c \
 	collector/proc/program.c \
 	collector/proc/program.h \
@@ -164,6 +166,11 @@ collector_libcollector_a_SOURCES = \
 	collector/source/source_segments.c \
 	collector/source/source_tasks.c \
 	collector/source/zombies.c \
+	collector/source/waits.c \
+	collector/source/waits.h \
+	collector/source/waits_call.c \
+	collector/source/waits_child.c \
+	collector/source/waits_time.c \
 	collector/stack/classify.c \
 	collector/stack/stack.c \
 	collector/stack/stack.h \

@@ -53,7 +53,8 @@ tests_unit_unit_SOURCES = \
 	tests/unit/session.c \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
-	tests/unit/unit.h
+	tests/unit/unit.h \
+	tests/unit/waits.c
 
 # --- victims: programs in one known state, and their innocent twins ----------------------------
 VICTIMS = \
@@ -316,6 +317,7 @@ E2E_TESTS = \
 	tests/e2e/unsafe.py \
 	tests/e2e/unwinding.py \
 	tests/e2e/victims.py \
+	tests/e2e/waits.py \
 	tests/e2e/wrappers.py
 EXTRA_DIST += $(TEST_LIBRARY) $(E2E_TESTS)
 TESTS += $(E2E_TESTS)

@@ -42,6 +42,8 @@ enum wait_kind {
 	WAIT_KINDS
 };
 
+const char *wait_kind_name(enum wait_kind kind); /* "lock", "condition", ... */
+
 /* One for each thread that was found waiting. */
 struct model_wait {
 	enum wait_kind kind;

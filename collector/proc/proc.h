@@ -102,4 +102,25 @@ int proc_compare_files(const struct proc *p, pid_t a, int a_fd, pid_t b, int b_f
 ssize_t proc_read_memory(const struct proc *p, pid_t pid, uint64_t address, void *data,
 			 size_t size);
 
+/* What of /proc/PID/task/TID/status tells of a thread that waits. */
+struct proc_task {
+	char state;
+	uint64_t switches; /* how often it went to sleep, or lost its processor */
+	pid_t tracer;      /* the thread that traces it, 0 nobody */
+	unsigned depth;    /* of its pid namespace, 1: ours */
+	pid_t inside;      /* its number there */
+};
+int proc_read_task(const struct proc *p, pid_t pid, pid_t tid, struct proc_task *task);
+
+/* The number that the process has in the pid namespace that is so deep below ours; 0 none. */
+pid_t proc_number_at(const struct proc *p, pid_t pid, unsigned depth);
+
+/* --- proc_asleep.c ---------------------------------------------------------------------------- */
+
+/*
+ * How long a thread has been asleep, by the scheduler's clock of the processor on which it went to
+ * sleep. False where the kernel does not tell (/proc/PID/sched), or we may not run there.
+ */
+bool proc_asleep_ns(const struct proc *p, pid_t pid, pid_t tid, uint64_t *ns);
+
 #endif

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,4 +72,65 @@ int proc_read_uid(const struct proc *p, pid_t pid, uid_t *uid)
 		return -EINVAL;
 	*uid = effective;
 	return 0;
+}
+
+static uint64_t read_number(const char *text, const char *key)
+{
+	const char *line = strstr(text, key);
+
+	return line ? strtoull(line + strlen(key), NULL, 10) : 0;
+}
+
+/* "NSpid:\t4711\t12\t1": as we see it, and so on, as it is inside. The last, or the one at depth. */
+static pid_t read_inside(const char *text, unsigned *depth, unsigned wanted)
+{
+	const char *line = strstr(text, "\nNSpid:");
+	char *end = NULL;
+	long last = 0;
+
+	*depth = 0;
+	for (line = line ? line + 7 : NULL; line && *depth != wanted; line = end) {
+		while (*line == '\t' || *line == ' ')
+			line++;
+		long next = strtol(line, &end, 10);
+
+		if (*line == '\n' || end == line)
+			break;
+		last = next;
+		++*depth;
+	}
+	return (pid_t)last;
+}
+
+int proc_read_task(const struct proc *p, pid_t pid, pid_t tid, struct proc_task *task)
+{
+	char text[4096];
+	ssize_t got = proc_read_some(p, text, sizeof(text), "%d/task/%d/status", pid, tid);
+	struct proc_task t;
+
+	if (got < 0)
+		return (int)got;
+	const char *state = strstr(text, "\nState:\t");
+
+	if (!state)
+		return -EINVAL;
+	t.state = state[8];
+	t.tracer = (pid_t)read_number(text, "\nTracerPid:");
+	t.switches = read_number(text, "\nvoluntary_ctxt_switches:") +
+		     read_number(text, "\nnonvoluntary_ctxt_switches:");
+	t.inside = read_inside(text, &t.depth, UINT_MAX);
+	*task = t;
+	return 0;
+}
+
+pid_t proc_number_at(const struct proc *p, pid_t pid, unsigned depth)
+{
+	char text[4096];
+	unsigned found;
+
+	if (proc_read_some(p, text, sizeof(text), "%d/status", pid) <= 0)
+		return 0;
+	pid_t number = read_inside(text, &found, depth);
+
+	return found == depth ? number : 0;
 }

@@ -98,6 +98,12 @@ void gather_name(struct gather *g, uint32_t process); /* names a process that is
 /* Adds, or brings up to date, all threads of a living process. */
 void tasks_read_process(struct gather *g, uint32_t process);
 
+/* --- waits.c --------------------------------------------------------------------------------- */
+
+/* What the threads of the targets, of those who wait and of those in their way wait for, and
+ * whoever those wait for. After select_targets(). */
+void waits_collect(struct gather *g);
+
 /* identity.c: parents, users, command lines of living processes without a segment. */
 void identify_processes(struct gather *g);
 

@@ -170,7 +170,7 @@ def _(case):
 def _(case):
     victim = case.victim("wait-posix")
     common = {"format_version", "lockjam", "command", "dir", "live", "time_ns", "processes",
-              "locks", "findings", "backtraces", "notes"}
+              "locks", "waits", "findings", "backtraces", "notes"}
     page = open(f"{SRCDIR}/docs/json.md", encoding="utf-8").read()
     seen = set()
 

@@ -1,0 +1,81 @@
+/*
+ * What the files that find out waits share: who waits for what, of any kind, without a record. The
+ * form of the answer is collector/model/wait.h.
+ *
+ * Everything is read from /proc, from sockets' diagnosis and from the memory of the process, at
+ * different moments. So nothing is kept of a thread that went on meanwhile; and whoever calls
+ * something a deadlock looks twice (model_wait.request). Nobody is stopped, no file of a target is
+ * opened. A process of which something cannot be seen gets its wait all the same, with the reason
+ * in `unseen`.
+ */
+#ifndef LOCKJAM_WAITS_H
+#define LOCKJAM_WAITS_H
+
+#include "collector/source/source.h"
+
+struct waits {
+	struct gather *g;
+	MODEL_ARRAY(uint32_t) queue; /* processes to be looked at, in the order they were found */
+	struct index queued;         /* pid -> queue */
+	uint32_t asked_since;        /* how often it was asked since when somebody sleeps */
+};
+
+/* A thread whose wait is being found out: the last one of model.waits, and its last need. */
+struct waiting {
+	struct waits *all;
+	struct model *m;
+	uint32_t process, thread;
+	pid_t pid, tid;
+	struct proc_task task;
+	struct proc_syscall call;
+	uint32_t wait, need; /* need MODEL_NONE: none was begun */
+	uint64_t asleep_ns;  /* 0: not known */
+};
+
+/* Of the wait: its kind, and what it is for as a noun. */
+void waiting_is(struct waiting *w, enum wait_kind kind, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Why not all needs and ways are known; the first reason stays. */
+void waiting_unseen(struct waiting *w, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* It ends by itself: at that moment of CLOCK_MONOTONIC, or (UINT64_MAX) some time. The earliest
+ * counts. */
+void waiting_until(struct waiting *w, uint64_t ns);
+/* The same, `ns` after the thread began to wait. */
+void waiting_for(struct waiting *w, uint64_t ns);
+
+void waiting_need(struct waiting *w); /* begins another need */
+/*
+ * One more way to meet the need that was begun: the process of that number, or (tid) this thread of
+ * it. Also has it looked at. False if it is gone. `how` is a static text.
+ */
+bool waiting_way(struct waiting *w, pid_t pid, pid_t tid, const char *how);
+
+/* The thread's memory; whether all could be read. */
+bool waiting_read(struct waiting *w, uint64_t address, void *data, size_t size);
+
+/* "/usr/bin/x (pid 12)"; of a process that is gone "pid 12". Owned by the model. */
+const char *waits_name(struct waits *all, pid_t pid);
+
+/* --- waits_call.c: by the system call that the thread is in ----------------------------------- */
+
+void waiting_in_call(struct waiting *w);
+
+/* --- waits_time.c ----------------------------------------------------------------------------- */
+
+uint64_t waits_now_ns(void); /* CLOCK_MONOTONIC */
+
+void waiting_sleep(struct waiting *w);
+/* A limit of time, relative, that a call's argument points to; 0 none. */
+void waiting_timespec(struct waiting *w, uint64_t address);
+void waiting_timeval(struct waiting *w, uint64_t address);
+/* The same as a moment on a clock. */
+void waiting_deadline(struct waiting *w, uint64_t address, int clock);
+
+/* --- waits_child.c ---------------------------------------------------------------------------- */
+
+void waiting_wait4(struct waiting *w);
+void waiting_waitid(struct waiting *w);
+void waiting_vfork(struct waiting *w); /* the parent of a vfork sleeps until its child executes */
+
+#endif
