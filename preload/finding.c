@@ -141,24 +141,35 @@ static uint32_t first_length(const struct shim_frame *frame, uintptr_t sp, bool 
 	return length < SLICE_BYTES_MAX ? (uint32_t)length : SLICE_BYTES_MAX;
 }
 
+/*
+ * The handler that came from another stack to the alternate one, on which it runs, or on which the ones
+ * that nest in it run. NULL: none did.
+ */
+static const struct shim_frame *switched_frame(const struct shim_frame *frame)
+{
+	while (frame && frame->on_alt && frame->interrupted_sp >= frame->alt_low &&
+	       frame->interrupted_sp < frame->alt_high)
+		frame = frame->prev;
+	return frame && frame->on_alt ? frame : NULL;
+}
+
 static void copy_stacks(struct seg_finding *record, const struct finding_call *call)
 {
-	const struct shim_frame *frame = call->frame;
+	const struct shim_frame *switched = switched_frame(call->frame);
+	const struct shim_frame *last = switched ? switched : call->frame;
 	uintptr_t sp = call->regs[ARCH_REG_SP];
-	bool is_switched = frame->on_alt && (frame->interrupted_sp < frame->alt_low ||
-					     frame->interrupted_sp >= frame->alt_high);
 
-	if (is_switched)
+	if (switched)
 		record->flags |= SEG_FIND_ALTSTACK;
-	record->context = (uint64_t)(uintptr_t)frame->context;
-	if (!copy_slice(&record->slices[0], sp, first_length(frame, sp, is_switched))) {
+	record->context = (uint64_t)(uintptr_t)call->frame->context;
+	if (!copy_slice(&record->slices[0], sp, first_length(last, sp, switched))) {
 		record->flags |= SEG_FIND_NO_SLICE;
 		return;
 	}
 	note_modules(&record->slices[0]);
-	if (is_switched &&
-	    copy_slice(&record->slices[1], (frame->interrupted_sp & ~(uintptr_t)7) - ARCH_RED_ZONE,
-		       slice_bytes()))
+	if (switched &&
+	    copy_slice(&record->slices[1],
+		       (switched->interrupted_sp & ~(uintptr_t)7) - ARCH_RED_ZONE, slice_bytes()))
 		note_modules(&record->slices[1]);
 }
 

@@ -100,6 +100,7 @@ VICTIMS = \
 	tests/victims/longjmp-out \
 	tests/victims/moments \
 	tests/victims/nested \
+	tests/victims/nested-deep \
 	tests/victims/outside-handlers \
 	tests/victims/own-unsafe \
 	tests/victims/own-unsafe-now \
@@ -127,6 +128,7 @@ VICTIMS = \
 	tests/victims/upgrade-posix \
 	tests/victims/vforking \
 	tests/victims/sync-handlers \
+	tests/victims/together \
 	tests/victims/wait-flock \
 	tests/victims/wait-lockf \
 	tests/victims/wait-ofd \
@@ -163,6 +165,7 @@ tests_victims_moments_LDADD = -lpthread
 tests_victims_stall_LDADD = -lpthread
 tests_victims_stall_CFLAGS = $(AM_CFLAGS) -O0
 tests_victims_running_LDADD = -lpthread
+tests_victims_together_LDADD = -lpthread
 tests_victims_unwinding_LDADD = -lpthread
 if HAVE_JEMALLOC
 check_PROGRAMS += tests/victims/deliveries-jemalloc

@@ -9,14 +9,19 @@
  *
  * Nothing here is arranged but for the timer's pace: the signal really interrupts malloc().
  *
- *	maild MAILBOX-DIRECTORY
+ *	maild MAILBOX-DIRECTORY [SIGNALS]
  *
- * Ends when all services have ended; a watchdog ends it after a minute in any case.
+ * With a number there is no timer but a storm: so many signals, each sent as soon as the last one was
+ * handled. A service that survives it looks at all its messages, says whether they are whole, and ends.
+ *
+ * Ends when all services have ended; a watchdog ends it after a minute in any case (a storm may take longer).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +34,8 @@
 
 #define SERVICES 3
 #define WATCHDOG_SECONDS 60
+#define SIGNALS_A_SECOND 500 /* of a storm, at the very least */
+#define MESSAGES 64	     /* that are kept in memory */
 
 enum idle_flags {
 	IDLE_MAILBOX = 1,
@@ -40,9 +47,21 @@ struct index_state {
 	unsigned exists; /* messages */
 };
 
-/* What the master can see of its services: a counter that moves while messages are written. */
-static volatile unsigned *progress;
+struct message {
+	size_t size; /* of the text, which is this number's lowest byte throughout */
+	unsigned number;
+	char text[];
+};
+
+/* What the master can see of its services. */
+static struct {
+	volatile unsigned progress; /* messages written */
+	volatile unsigned long told; /* how often the client was told of changes */
+	volatile bool is_done;
+} *shared;
+static unsigned long storm; /* signals; 0: the timer's go on for ever */
 static struct index_state mailbox;
+static struct message *messages[MESSAGES];
 
 static void die(const char *what)
 {
@@ -80,18 +99,50 @@ static __attribute__((noinline)) void index_unlock(struct index_state *state)
 		die("unlock");
 }
 
-/* Appends a record per message, as after the arrival of many. */
+static bool is_whole(const struct message *m)
+{
+	for (size_t i = 0; m && i < m->size; i++)
+		if (m->text[i] != (char)m->number)
+			return false;
+	return true;
+}
+
+static void message_fill(struct message *m, size_t size, unsigned number)
+{
+	m->size = size - sizeof(*m);
+	m->number = number;
+	memset(m->text, (int)number, m->size);
+}
+
+/* A record per message, as after the arrival of many. */
 static __attribute__((noinline)) void index_rewrite(struct index_state *state)
 {
-	for (;;) {
-		char *record = mem_get(1500 + state->exists % 3000);
+	while (!storm || shared->told < storm) {
+		struct message **oldest = &messages[state->exists % MESSAGES];
+		size_t size = 1500 + state->exists % 3000;
+		struct message *m = mem_get(size);
 
-		snprintf(record, 64, "message %u\n", ++state->exists);
-		if (pwrite(state->fd, record, strlen(record), 0) < 0)
+		message_fill(m, size, ++state->exists);
+		if (pwrite(state->fd, &m->number, sizeof(m->number), 0) < 0)
 			die("write");
-		free(record);
-		*progress += 1;
+		if (!is_whole(*oldest))
+			abort();
+		free(*oldest);
+		*oldest = m;
+		shared->progress++;
 	}
+}
+
+/* After a storm: is the data what it should be, in memory and in the file? */
+static bool index_check(const struct index_state *state)
+{
+	unsigned number = 0;
+
+	for (unsigned i = 0; i < MESSAGES; i++)
+		if (!is_whole(messages[i]))
+			return false;
+	return pread(state->fd, &number, sizeof(number), 0) == sizeof(number) &&
+	       number == state->exists;
 }
 
 static __attribute__((noinline)) size_t index_tell_expunged(const struct index_state *state)
@@ -123,6 +174,7 @@ static void idle_handler(int sig)
 {
 	(void)sig;
 	idle_update(IDLE_MAILBOX | IDLE_ALERT);
+	shared->told++;
 }
 
 static void idle_start(void)
@@ -131,7 +183,8 @@ static void idle_start(void)
 	const struct itimerval pace = {{0, 500}, {0, 500}};
 
 	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &pace, NULL);
+	if (!storm)
+		setitimer(ITIMER_REAL, &pace, NULL);
 }
 
 /* --- services ------------------------------------------------------------------------------ */
@@ -162,9 +215,14 @@ static void serve_busy(int ready)
 	start_client_thread();
 	index_lock(&mailbox);
 	printf("maild: service %d has locked the mailbox\n", getpid());
-	close(ready);
 	idle_start();
+	close(ready);
 	index_rewrite(&mailbox);
+	printf("maild: service %d has told its client %lu times, its messages are %s\n", getpid(),
+	       shared->told, index_check(&mailbox) ? "whole" : "damaged");
+	index_unlock(&mailbox);
+	shared->is_done = true;
+	_exit(0); /* with its thread */
 }
 
 static void serve_waiting(void)
@@ -203,18 +261,54 @@ static __attribute__((noinline)) pid_t start_service(const char *path, int numbe
 	return pid;
 }
 
+/* --- the storm ----------------------------------------------------------------------------- */
+
+/* Waits until the service has handled the last signal; false when it has ended. */
+static bool await_handler(pid_t busy, unsigned long told)
+{
+	const struct timespec while_ns = {.tv_nsec = 1000000};
+
+	for (unsigned tries = 0; shared->told == told; tries++) {
+		if (kill(busy, 0) < 0 || shared->is_done)
+			return false;
+		if (tries < 1000)
+			sched_yield();
+		else
+			nanosleep(&while_ns, NULL);
+	}
+	return true;
+}
+
+static void start_storm(pid_t busy)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("start the storm");
+	if (pid)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned long told = 0; told < storm; told++) {
+		if (kill(busy, SIGALRM) < 0 || !await_handler(busy, told))
+			break;
+	}
+	_exit(0);
+}
+
 /* --- the master ---------------------------------------------------------------------------- */
 
 /* Waits until the busy service has not moved for a while. */
 static void watch(pid_t busy)
 {
 	const struct timespec while_ns = {.tv_nsec = 200000000};
-	unsigned last = *progress - 1;
+	unsigned last = shared->progress - 1;
 
-	while (*progress != last || last == 0) {
-		last = *progress;
+	while ((shared->progress != last || last == 0) && !shared->is_done) {
+		last = shared->progress;
 		nanosleep(&while_ns, NULL);
 	}
+	if (shared->is_done)
+		return;
 	printf("maild: service %d makes no progress any more (after %u messages)\n", busy, last);
 }
 
@@ -236,17 +330,19 @@ int main(int argc, char **argv)
 	char path[4096];
 	pid_t busy;
 
-	if (argc != 2 || snprintf(path, sizeof(path), "%s/index", argv[1]) >= (int)sizeof(path)) {
-		fputs("usage: maild MAILBOX-DIRECTORY\n", stderr);
+	if (argc < 2 || argc > 3 || snprintf(path, sizeof(path), "%s/index", argv[1]) >= (int)sizeof(path)) {
+		fputs("usage: maild MAILBOX-DIRECTORY [SIGNALS]\n", stderr);
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			-1, 0);
-	if (progress == MAP_FAILED)
+	storm = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
 		die("mmap");
-	alarm(WATCHDOG_SECONDS);
+	alarm(WATCHDOG_SECONDS + (unsigned)(storm / SIGNALS_A_SECOND));
 	busy = start_service(path, 0);
+	if (storm)
+		start_storm(busy);
 	for (int i = 1; i < SERVICES; i++)
 		start_service(path, i);
 	watch(busy);

@@ -71,6 +71,51 @@ for _what, _processes in (("fork", 41), ("exec", 161), ("dlopen", 1), ("lazy", 4
     add_moment(_what, _processes)
 
 
+def add_together(threads, *words):
+    @tap.test(f"handlers in {threads} threads at once, nested{' '.join(('',) + words)}: none is lost")
+    def _(case):
+        case.victim("together", str(threads), *words)
+        view = case.json("report")
+        told = [(f["signal"], f["function"], f["count"]) for f in view["findings"]]
+        assert sorted(told) == [("SIGUSR1", "strtok", threads), ("SIGUSR2", "strtok", threads)], told
+        found = {f["signal"]: f for f in view["findings"]}
+        for name, wanted in (("SIGUSR1", ["on_first", "<signal>", "thread_main"]),
+                             ("SIGUSR2", ["on_second", "<signal>", "on_first", "<signal>",
+                                          "thread_main"])):
+            names = views.functions(found[name]["stacks"][0]["frames"])
+            assert views.is_subsequence(["strtok", *wanted], names), names
+        nothing_is_lost(view)
+        depths = {h["signal"]: h["max_depth"] for h in case.json("signals")["signals"]}
+        assert depths == {"SIGUSR1": 1, "SIGUSR2": 2}, depths
+
+
+for _words in ((), ("altstack",)):
+    add_together(2, *_words)
+    add_together(50, *_words)
+
+
+def add_deep(depth):
+    @tap.test(f"handlers of {depth} signals nest: each is counted, the innermost call is found")
+    def _(case):
+        case.victim("nested-deep", str(depth))
+        view = case.json("report")
+        (found,) = view["findings"]
+        last = f"SIGRTMIN+{depth - 1}"
+        assert (found["function"], found["signal"], found["count"]) == ("strtok", last, 1), found
+        names = views.functions(found["stacks"][0]["frames"])
+        if depth <= 5:
+            assert views.is_subsequence(["on_signal", "<signal>"] * depth + ["main"], names), names
+        assert views.is_subsequence(["strtok"] + ["on_signal", "<signal>"] * 5, names[:50]), names
+        handlers = {h["signal"]: (h["deliveries"], h["max_depth"])
+                    for h in case.json("signals")["signals"]}
+        assert handlers == {f"SIGRTMIN+{i}": (1, i + 1) for i in range(depth)}, handlers
+        nothing_is_lost(view)
+
+
+add_deep(5)
+add_deep(25)
+
+
 def add_daemon(way):
     @tap.test(f"a clean daemon that learns of its signals by {way}: nothing is found")
     def _(case):
