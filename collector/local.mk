@@ -21,6 +21,10 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_interrupted.c \
 	collector/analysis/analysis_jumps.c \
 	collector/analysis/analysis_race.c \
+	collector/analysis/analysis_order.c \
+	collector/analysis/analysis_order.h \
+	collector/analysis/analysis_order_graph.c \
+	collector/analysis/analysis_order_report.c \
 	collector/analysis/analysis_resets.c \
 	collector/analysis/analysis_restarts.c \
 	collector/analysis/analysis_wait.c \
@@ -149,8 +153,10 @@ collector_libcollector_a_SOURCES = \
 	collector/source/owners_thread.c \
 	collector/source/owners_unowned.c \
 	collector/source/owners_waiter.c \
+	collector/source/segment_import.h \
 	collector/source/segment_memfd.c \
 	collector/source/segment_model.c \
+	collector/source/segment_order.c \
 	collector/source/segment_story.c \
 	collector/source/segment_why.c \
 	collector/source/select.c \

@@ -15,6 +15,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/clock.c \
 	preload/descriptor.c \
 	preload/descriptor.h \
+	preload/edge.c \
+	preload/edge.h \
 	preload/finding.c \
 	preload/finding.h \
 	preload/inherit.c \

@@ -162,6 +162,20 @@ static void end_wait(struct lock_call *call)
 
 /* --- outcomes --------------------------------------------------------------------------------- */
 
+/* Before the grant enters the set: what it converts is held until then. */
+static void note_order(const struct seg_lock *record, uint64_t now)
+{
+	struct edge_held held = { 0 };
+
+	if (shim_likely(!lockset_holds()) || lockset_has_already(record))
+		return;
+	lockset_held(&held);
+	edge_asked(&held,
+		   &(struct edge_lock){ record->resource, record->stack, record->kind, record->mode,
+					{ record->start, record->end }, record->ofd },
+		   now);
+}
+
 static void granted(struct lock_call *call)
 {
 	struct lockset_change change = { .verb = LOCKSET_GRANT };
@@ -184,6 +198,8 @@ static void granted(struct lock_call *call)
 	record->state = SEG_LOCK_HELD;
 	record->hold_since_ns = now;
 	segment_publish(&record->seq);
+	if (call->blocking)
+		note_order(record, now);
 	change.slot = call->slot;
 	lockset_submit(&change);
 	segment_event_at(now, &(struct segment_event){ SEG_EV_ACQUIRED, call->mode,

@@ -58,7 +58,7 @@ static void release_whole(uint32_t slot, bool is_explicit)
 		lockset_remove(slot);
 		return;
 	}
-	lockset_count(record, -1);
+	lockset_leave(slot);
 	segment_open_record(&record->seq);
 	record->state = SEG_LOCK_RELEASED;
 	segment_publish(&record->seq);
@@ -342,6 +342,57 @@ uint64_t lockset_find_ofd(uint32_t resource, int fd)
 			return record->ofd;
 	}
 	return 0;
+}
+
+/*
+ * The list of the thread's holds may be changed meanwhile, by a thread that releases what this one took: then a
+ * record is skipped, or stands in another list. Whatever is not this thread's hold is left out.
+ */
+static bool copy_hold(uint32_t slot, struct seg_lock *copy)
+{
+	const struct seg_lock *record = lockset_record(slot);
+	uint32_t seq;
+
+	if (!record)
+		return false;
+	seq = atomic_load_explicit((const _Atomic uint32_t *)&record->seq, memory_order_acquire);
+	*copy = *record;
+	atomic_thread_fence(memory_order_acquire);
+	return !(seq & 1) && record->seq == seq && copy->state == SEG_LOCK_HELD &&
+	       copy->thread == segment_thread();
+}
+
+void lockset_held(struct edge_held *held)
+{
+	uint32_t slots[EDGE_DEPTH], count = 0, slot = lockset_newest(segment_thread());
+	struct seg_lock copy;
+
+	for (; slot && count < EDGE_DEPTH; slot = lockset_older(slot))
+		slots[count++] = slot;
+	held->is_cut |= slot != 0;
+	while (count--)
+		if (copy_hold(slots[count], &copy))
+			edge_holding(held, &(struct edge_lock){ copy.resource, copy.stack, copy.kind,
+								copy.mode, range_of(&copy),
+								copy.ofd });
+}
+
+bool lockset_holds(void)
+{
+	return lockset_newest(segment_thread()) != 0;
+}
+
+bool lockset_has_already(const struct seg_lock *asked)
+{
+	for_each_of(slot, after, asked->resource, guard) {
+		const struct seg_lock *record = lockset_record(slot);
+
+		if (record && is_hold_of(record, asked->kind, asked->ofd) &&
+		    record->mode >= asked->mode &&
+		    range_covers(range_of(record), range_of(asked)))
+			return true;
+	}
+	return false;
 }
 
 uint8_t lockset_mode_of(uint32_t resource, uint8_t kind, uint64_t ofd, struct range range)

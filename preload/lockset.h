@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "preload/edge.h"
 #include "preload/range.h"
 #include "preload/segment.h"
 
@@ -71,6 +72,13 @@ uint64_t lockset_find_ofd(uint32_t resource, int fd);
 
 /* The mode that the owner holds on all or part of the range, 0 if none. */
 uint8_t lockset_mode_of(uint32_t resource, uint8_t kind, uint64_t ofd, struct range range);
+
+/* Does the calling thread hold a file lock that it took itself? One look. */
+bool lockset_holds(void);
+/* Adds those, the oldest first. */
+void lockset_held(struct edge_held *held);
+/* The owner of this request has all that it asks for: it cannot wait. */
+bool lockset_has_already(const struct seg_lock *asked);
 
 /* Counters of held POSIX locks, held OFD and flock locks, and pollers: the wrappers' quick test. */
 bool lockset_has_posix(void);

@@ -5,6 +5,7 @@
 #include "preload/shim.h"
 
 #define RESOURCES 4096
+#define THREADS 2048 /* what others hold stands in no list */
 
 static struct {
 	_Atomic uint64_t free; /* stack of free records: tag << 32 | slot */
@@ -13,6 +14,9 @@ static struct {
 	uint64_t head[RESOURCES + 1];       /* generation << 32 | slot */
 	uint32_t next[SEGMENT_LOCKS + 1];   /* in a resource's list */
 	uint32_t member[SEGMENT_LOCKS + 1]; /* the generation in which it is on a list */
+	/* What each thread holds, the newest first: for the order of locks. */
+	uint64_t newest[THREADS + 1];       /* generation << 32 | slot */
+	uint32_t older[SEGMENT_LOCKS + 1], newer[SEGMENT_LOCKS + 1];
 	_Atomic uint32_t next_free[SEGMENT_LOCKS + 1];
 } set;
 
@@ -93,7 +97,7 @@ static void set_first(uint32_t resource, uint32_t slot)
 	set.head[resource] = (uint64_t)set.generation << 32 | slot;
 }
 
-void lockset_count(const struct seg_lock *record, int by)
+static void count(const struct seg_lock *record, int by)
 {
 	if (record->state == SEG_LOCK_POLLING)
 		atomic_fetch_add_explicit(&set.polling, (uint32_t)by, memory_order_relaxed);
@@ -101,6 +105,64 @@ void lockset_count(const struct seg_lock *record, int by)
 		atomic_fetch_add_explicit(&set.posix, (uint32_t)by, memory_order_relaxed);
 	else if (record->state == SEG_LOCK_HELD)
 		atomic_fetch_add_explicit(&set.ofd, (uint32_t)by, memory_order_relaxed);
+}
+
+/* --- what a thread holds -------------------------------------------------------------------- */
+
+static uint32_t newest_of(uint32_t thread)
+{
+	uint64_t value = thread && thread <= THREADS ? set.newest[thread] : 0;
+
+	return value >> 32 == set.generation ? (uint32_t)value : 0;
+}
+
+static void set_newest(uint32_t thread, uint32_t slot)
+{
+	set.newest[thread] = (uint64_t)set.generation << 32 | slot;
+}
+
+static void join_thread(uint32_t slot, const struct seg_lock *record)
+{
+	uint32_t older;
+
+	if (record->state != SEG_LOCK_HELD || !record->thread || record->thread > THREADS)
+		return;
+	older = newest_of(record->thread);
+	set.older[slot] = older;
+	set.newer[slot] = 0;
+	set.newer[older] = slot;
+	set_newest(record->thread, slot);
+}
+
+static void leave_thread(uint32_t slot, const struct seg_lock *record)
+{
+	uint32_t older = set.older[slot], newer = set.newer[slot];
+
+	if (record->state != SEG_LOCK_HELD || !record->thread || record->thread > THREADS)
+		return;
+	set.newer[older] = newer;
+	if (newer)
+		set.older[newer] = older;
+	else
+		set_newest(record->thread, older);
+}
+
+uint32_t lockset_newest(uint32_t thread)
+{
+	return newest_of(thread);
+}
+
+uint32_t lockset_older(uint32_t slot)
+{
+	return slot <= SEGMENT_LOCKS ? set.older[slot] : 0;
+}
+
+void lockset_leave(uint32_t slot)
+{
+	const struct seg_lock *record = lockset_record(slot);
+
+	count(record, -1);
+	leave_thread(slot, record);
 }
 
 void lockset_insert(uint32_t slot)
@@ -112,7 +174,8 @@ void lockset_insert(uint32_t slot)
 	set.member[slot] = set.generation;
 	set.next[slot] = lockset_first(record->resource);
 	set_first(record->resource, slot);
-	lockset_count(record, 1);
+	count(record, 1);
+	join_thread(slot, record);
 }
 
 static void unlink_slot(uint32_t slot)
@@ -130,7 +193,7 @@ static void unlink_slot(uint32_t slot)
 		else
 			set_first(record->resource, after);
 		set.member[slot] = 0;
-		lockset_count(record, -1);
+		lockset_leave(slot);
 		return;
 	}
 }

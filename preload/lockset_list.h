@@ -17,11 +17,15 @@ struct seg_lock *lockset_record(uint32_t slot);
 uint32_t lockset_first(uint32_t resource);
 uint32_t lockset_next(uint32_t slot);
 
+/* What the thread holds, the newest first; 0 ends. Bound the walk. */
+uint32_t lockset_newest(uint32_t thread);
+uint32_t lockset_older(uint32_t slot);
+
 void lockset_insert(uint32_t slot);
 /* Takes the record off its list and frees it. */
 void lockset_remove(uint32_t slot);
-/* Keeps the counters of lockset_has_*() when a record in the set changes its state: by 1 or -1. */
-void lockset_count(const struct seg_lock *record, int by);
+/* A hold in the set becomes something else: counters and the list of its thread. Before it changes. */
+void lockset_leave(uint32_t slot);
 void lockset_list_reset(void);
 /* Builds the lists again from the records, after a change that was left in the middle. */
 void lockset_rebuild(void);

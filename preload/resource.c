@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "preload/descriptor.h"
+#include "preload/edge.h"
 #include "preload/lockset_list.h"
 #include "preload/resource.h"
 #include "preload/shim.h"
@@ -82,12 +83,12 @@ static uint32_t insert(uint64_t dev, uint64_t ino, uint32_t slot, uint32_t index
 
 /* --- records that are used again --------------------------------------------------------------- */
 
-/* No lock in the set, and none that waits. */
+/* No lock in the set, none that waits, and no order of locks that names it. */
 static bool is_idle(uint32_t index)
 {
 	const struct seg_header *header = segment_get();
 
-	if (lockset_first(index))
+	if (lockset_first(index) || edge_names(index))
 		return false;
 	for (uint32_t slot = 1; slot <= header->tables[SEG_LOCKS].used; slot++) {
 		const struct seg_lock *lock = lockset_record(slot);

@@ -40,7 +40,7 @@
 #define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
 /*
  * 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE; 4: seg_handler.ways, SEG_FIND_JUMP, calls
- * that a signal ended
+ * that a signal ended, SEG_EDGES, SEG_HOLDINGS
  */
 #define SEG_VERSION 4
 #define SEG_MIN_READER 1
@@ -87,8 +87,9 @@ enum seg_table_id {
 	SEG_EVENTS,  /* a ring: header.events_written says where it stands */
 	SEG_STRINGS, /* bytes; the first is NUL */
 	SEG_SLICES,  /* bytes of copied stacks */
-	SEG_EDGES,   /* reserved: lock-order edges; capacity 0 */
+	SEG_EDGES,   /* version 4; capacity 0 before */
 	SEG_INTERRUPTIONS,
+	SEG_HOLDINGS, /* version 4 */
 	SEG_TABLE_IDS,
 	SEG_TABLES_MAX = 16
 };
@@ -278,6 +279,52 @@ enum seg_install {
 	SEG_INSTALL_CHANGE = 1 << 4, /* of what was installed: by siginterrupt(), or by sigaction(),
 				      * after it had told what was there */
 };
+
+/*
+ * Version 4. What a thread held, all of it, at a moment when it asked for another lock: a chain, the
+ * newest hold first, that shares its older part with other chains. Equal ones share a record: the
+ * same file, mode, range and place. Only `ofd` changes when it is complete.
+ */
+struct seg_holding {
+	uint32_t seq;
+	uint32_t under;    /* index, smaller than its own: what was taken before; 0: nothing */
+	uint32_t resource; /* index */
+	uint32_t stack;    /* index: where it was taken */
+	uint8_t kind;
+	uint8_t mode;
+	uint16_t reserved0;
+	uint32_t reserved1;
+	uint64_t start, end;
+	uint64_t ofd;      /* as in seg_lock; of the last time */
+};
+static_assert(sizeof(struct seg_holding) == 48, "ABI");
+
+enum seg_edge_flag {
+	SEG_EDGE_CUT = 1 << 0, /* more was held than the chain has: its oldest part is missing */
+};
+
+/*
+ * Version 4. A request that would have waited (no trylock), was granted, and was made while its thread
+ * held something: an edge of the lock order from each lock of the chain to the one asked for. Equal ones
+ * (the same chain, file, mode, range and place) share a record.
+ */
+struct seg_edge {
+	uint32_t seq;
+	uint32_t held;     /* index of the chain; never 0 */
+	uint32_t resource; /* index: what was asked for */
+	uint32_t stack;    /* index: where */
+	uint8_t kind;
+	uint8_t mode;
+	uint16_t flags;        /* enum seg_edge_flag */
+	uint32_t thread;       /* index: of the first time */
+	uint32_t other_thread; /* index: another one that did the same; 0 none */
+	uint32_t reserved0;
+	uint64_t start, end;
+	uint64_t ofd;      /* of the last time */
+	uint64_t count;    /* atomic add */
+	uint64_t first_ns, last_ns;
+};
+static_assert(sizeof(struct seg_edge) == 80, "ABI");
 
 /* A signal disposition that was in force at some time: one record per (signo, handler, flags). */
 struct seg_handler {

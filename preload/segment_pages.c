@@ -27,8 +27,9 @@ static const struct {
 	[SEG_EVENTS] = { sizeof(struct seg_event), 256 },
 	[SEG_STRINGS] = { 1, 512 * 1024 },
 	[SEG_SLICES] = { 1, 4 * 1024 * 1024 },
-	[SEG_EDGES] = { 0, 0 },
+	[SEG_EDGES] = { sizeof(struct seg_edge), 4096 },
 	[SEG_INTERRUPTIONS] = { sizeof(struct seg_interruption), 128 },
+	[SEG_HOLDINGS] = { sizeof(struct seg_holding), 4096 },
 };
 
 #define SEGMENT_MAX_PAGES 2048 /* of 4 KiB: 8 MiB */

@@ -28,6 +28,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/analysis_fixture.h \
 	tests/unit/analysis_signals.c \
 	tests/unit/analysis_handlers.c \
+	tests/unit/analysis_order.c \
 	tests/unit/arch.c \
 	tests/unit/argument_expression.c \
 	tests/unit/argument_value.c \
@@ -101,6 +102,7 @@ VICTIMS = \
 	tests/victims/moments \
 	tests/victims/nested \
 	tests/victims/nested-deep \
+	tests/victims/orders \
 	tests/victims/outside-handlers \
 	tests/victims/own-unsafe \
 	tests/victims/own-unsafe-now \
@@ -162,6 +164,7 @@ tests_victims_headless_LDADD = -lpthread
 tests_victims_moments_CFLAGS = $(AM_CFLAGS) -fno-builtin
 tests_victims_moments_LDFLAGS = -Wl,-z,lazy
 tests_victims_moments_LDADD = -lpthread
+tests_victims_orders_LDADD = -lpthread
 tests_victims_stall_LDADD = -lpthread
 tests_victims_stall_CFLAGS = $(AM_CFLAGS) -O0
 tests_victims_running_LDADD = -lpthread
@@ -306,6 +309,7 @@ E2E_TESTS = \
 	tests/e2e/leases.py \
 	tests/e2e/locks.py \
 	tests/e2e/namespaces.py \
+	tests/e2e/orders.py \
 	tests/e2e/owners.py \
 	tests/e2e/privileged.py \
 	tests/e2e/protection.py \
@@ -351,7 +355,7 @@ tests_fuzz_replay_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(
 # from the library.
 FUZZ_PARTS = tests/fuzz/fuzz_segment.c collector/source/gather.c collector/model/graph.c collector/model/index.c \
 	collector/proc/kernel_locks.c collector/source/merge.c collector/source/merge_match.c collector/model/model.c \
-	collector/proc/proc.c collector/segment/segment_load.c collector/source/segment_model.c collector/segment/segment_read.c \
+	collector/proc/proc.c collector/segment/segment_load.c collector/source/segment_model.c collector/source/segment_order.c collector/segment/segment_read.c \
 	collector/source/segment_story.c collector/source/select_reduce.c
 tests/fuzz/fuzz_segment: $(FUZZ_PARTS) config.h collector/libcollector.a
 	$(AM_V_at)$(MKDIR_P) tests/fuzz

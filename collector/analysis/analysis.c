@@ -26,6 +26,7 @@ static void (*const detectors[])(struct model *m) = {
 	detect_resets,
 	detect_flags,
 	detect_children,
+	detect_orders,
 	/* clang-format on */
 };
 

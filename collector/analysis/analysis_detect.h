@@ -18,6 +18,7 @@ void detect_flag_races(struct model *m); /* FLAG_RACE */
 void detect_resets(struct model *m);   /* RESET_HANDLER */
 void detect_flags(struct model *m);    /* HANDLER_FLAGS */
 void detect_children(struct model *m); /* UNREAPED_CHILDREN */
+void detect_orders(struct model *m);   /* LOCK_ORDER, UPGRADE_DEADLOCK */
 
 /* A new finding with the severity of its kind; NULL if memory is out. The pointer is valid until
  * the next one is added. */

@@ -56,6 +56,8 @@ void model_free(struct model *m)
 	free(m->waits.items);
 	free(m->needs.items);
 	free(m->ways.items);
+	free(m->holdings.items);
+	free(m->edges.items);
 	free(m->stacks.items);
 	free(m->frames.items);
 	free(m->handlers.items);
@@ -208,6 +210,28 @@ uint32_t model_add_way(struct model *m, uint32_t need)
 	if (i != MODEL_NONE) {
 		m->ways.items[i].process = m->ways.items[i].thread = MODEL_NONE;
 		m->needs.items[need].way_count++;
+	}
+	return i;
+}
+
+uint32_t model_add_holding(struct model *m)
+{
+	uint32_t i = ARRAY_ADD(m, holdings);
+
+	if (i != MODEL_NONE) {
+		struct model_holding *h = &m->holdings.items[i];
+		h->process = h->under = h->resource = h->stack = MODEL_NONE;
+	}
+	return i;
+}
+
+uint32_t model_add_edge(struct model *m)
+{
+	uint32_t i = ARRAY_ADD(m, edges);
+
+	if (i != MODEL_NONE) {
+		struct model_edge *e = &m->edges.items[i];
+		e->process = e->thread = e->held = e->resource = e->stack = MODEL_NONE;
 	}
 	return i;
 }

@@ -170,6 +170,37 @@ struct model_lock {
 	const char *unowned; /* why no process could be named, one clause; NULL else */
 };
 
+/*
+ * The order of locks, as recorded while all went well: a thread held a chain of locks and asked for
+ * another one, by a request that would have waited.
+ */
+struct model_holding {
+	uint32_t process;
+	uint32_t under; /* into holdings: what was taken before, MODEL_NONE nothing. Smaller than its
+			 * own index */
+	uint32_t resource;
+	enum lock_kind kind;
+	enum lock_mode mode;
+	uint64_t start, end;
+	uint64_t ofd;
+	uint32_t stack; /* where it was taken */
+};
+
+struct model_edge {
+	uint32_t process;
+	uint32_t thread;    /* that did it first; MODEL_NONE: it has ended */
+	uint32_t by, by_other; /* numbers of its threads within the process; by_other 0: one only */
+	uint32_t held;      /* into holdings: the newest of what it held */
+	bool is_cut;        /* it held more than the chain has */
+	uint32_t resource;  /* what it asked for */
+	enum lock_kind kind;
+	enum lock_mode mode;
+	uint64_t start, end;
+	uint64_t ofd;
+	uint32_t stack; /* where it asked */
+	uint64_t count, first_ns, last_ns;
+};
+
 /* FRAME_INLINE: the function into which the frame before it was inlined; both share one address,
  * which, as in gdb, is shown with the innermost. */
 enum frame_kind {
@@ -339,7 +370,7 @@ enum finding_kind {
 };
 
 #define FINDING_PIDS 8
-#define FINDING_STACKS 4
+#define FINDING_STACKS 8
 
 struct model_finding {
 	enum finding_kind kind;
@@ -418,6 +449,8 @@ struct model {
 	MODEL_ARRAY(struct model_wait) waits;
 	MODEL_ARRAY(struct model_need) needs;
 	MODEL_ARRAY(struct model_way) ways;
+	MODEL_ARRAY(struct model_holding) holdings;
+	MODEL_ARRAY(struct model_edge) edges;
 	MODEL_ARRAY(struct model_stack) stacks;
 	MODEL_ARRAY(struct model_frame) frames;
 	MODEL_ARRAY(struct model_handler) handlers;
@@ -441,6 +474,8 @@ struct model {
  * - a thread's process, and a lock's thread's process, agree
  * - needs of a wait lie inside needs[], ways of a need inside ways[]; a wait for a lock names a
  *   request, and only that does; a way has a process, and its thread is that process's
+ * - an edge has a process, a resource and a holding, a holding a process and a resource; all that a
+ *   holding is under have a smaller index and the same process
  * - frames of a stack lie inside frames[]; FRAME_INLINE has pc 0
  */
 
@@ -461,6 +496,8 @@ uint32_t model_add_lock(struct model *m);
 uint32_t model_add_wait(struct model *m);
 uint32_t model_add_need(struct model *m, uint32_t wait); /* of the wait that was added last */
 uint32_t model_add_way(struct model *m, uint32_t need);  /* of the need that was added last */
+uint32_t model_add_holding(struct model *m);
+uint32_t model_add_edge(struct model *m);
 uint32_t model_add_stack(struct model *m);
 uint32_t model_add_frame(struct model *m);
 uint32_t model_add_handler(struct model *m);

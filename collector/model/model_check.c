@@ -63,6 +63,33 @@ static const char *check_lock(const struct model *m, const struct model_lock *l)
 	return wrong ? wrong : check_blocker(m, l);
 }
 
+static const char *check_holding(const struct model *m, uint32_t index)
+{
+	const struct model_holding *h = &m->holdings.items[index];
+
+	if (h->process >= m->processes.count || h->resource >= m->resources.count)
+		return "a holding has no process or no resource";
+	if (!is_index(h->stack, m->stacks.count) || h->start > h->end)
+		return "a holding's stack or range is impossible";
+	if (h->under == MODEL_NONE)
+		return NULL;
+	return h->under < index && m->holdings.items[h->under].process == h->process
+		       ? NULL
+		       : "a holding is under one that was not there before it";
+}
+
+static const char *check_edge(const struct model *m, const struct model_edge *e)
+{
+	if (e->process >= m->processes.count || e->resource >= m->resources.count ||
+	    e->held >= m->holdings.count)
+		return "an edge has no process, no resource or no holding";
+	if (!is_index(e->thread, m->threads.count) || !is_index(e->stack, m->stacks.count) ||
+	    e->start > e->end)
+		return "an edge's thread, stack or range is impossible";
+	return m->holdings.items[e->held].process == e->process ? NULL
+								: "an edge holds what another process does";
+}
+
 static const char *check_need(const struct model *m, const struct model_need *need)
 {
 	if (!is_index(need->hold, m->locks.count))
@@ -182,6 +209,12 @@ const char *model_check(const struct model *m)
 			return wrong;
 	for (uint32_t i = 0; i < m->waits.count; i++)
 		if ((wrong = check_wait(m, &m->waits.items[i])))
+			return wrong;
+	for (uint32_t i = 0; i < m->holdings.count; i++)
+		if ((wrong = check_holding(m, i)))
+			return wrong;
+	for (uint32_t i = 0; i < m->edges.count; i++)
+		if ((wrong = check_edge(m, &m->edges.items[i])))
 			return wrong;
 	if ((wrong = check_stacks(m)) || (wrong = check_calls(m)))
 		return wrong;

@@ -25,6 +25,7 @@ static const struct {
 } load_order[] = {
 	{SEG_EVENTS, false, false},   {SEG_LOCKS, false, false},
 	{SEG_FINDINGS, false, false}, {SEG_INTERRUPTIONS, false, false},
+	{SEG_EDGES, false, false},    {SEG_HOLDINGS, true, true},
 	{SEG_THREADS, false, false},  {SEG_HANDLERS, false, false},
 	{SEG_STACKS, true, true},     {SEG_RESOURCES, false, true},
 	{SEG_MODULES, false, true},   {SEG_PCS, true, true},

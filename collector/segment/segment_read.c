@@ -32,8 +32,9 @@ static const uint32_t record_min[SEG_TABLE_IDS] = {
 	[SEG_EVENTS] = sizeof(struct seg_event),
 	[SEG_STRINGS] = 1,
 	[SEG_SLICES] = 1,
-	[SEG_EDGES] = 0,
+	[SEG_EDGES] = sizeof(struct seg_edge), /* since version 4: no records before */
 	[SEG_INTERRUPTIONS] = SEG_INTERRUPTION_SIZE_1,
+	[SEG_HOLDINGS] = sizeof(struct seg_holding),
 };
 
 int segment_fail(int error, char *cause, size_t size, const char *format, ...)

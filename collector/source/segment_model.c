@@ -4,32 +4,21 @@
  */
 #include "config.h"
 
-#include "collector/source/source.h"
+#include "collector/source/segment_import.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define LIFE_MAX_NS (UINT64_C(100) * 365 * 86400 * 1000000000) /* a later record is nonsense */
 
-/* The model's indices of one segment's records: [table][index - 1]. */
-struct importer {
-	struct gather *g;
-	struct model *m;
-	const struct segment *s;
-	uint32_t process;
-	enum process_state state;
-	uint32_t *map[SEG_TABLE_IDS];
-	uint32_t damaged; /* records with impossible values */
-};
-
-static uint32_t mapped(const struct importer *im, enum seg_table_id table, uint32_t index)
+uint32_t import_mapped(const struct importer *im, enum seg_table_id table, uint32_t index)
 {
 	if (!index || index > segment_count(im->s, table) || !im->map[table])
 		return MODEL_NONE;
 	return im->map[table][index - 1];
 }
 
-static void saw_time(struct importer *im, uint64_t ns)
+void import_saw_time(struct importer *im, uint64_t ns)
 {
 	const struct seg_header *h = segment_header(im->s);
 
@@ -45,8 +34,7 @@ static void saw_time(struct importer *im, uint64_t ns)
 	im->g->last_real_ns = h->created_real_ns + (ns - h->created_mono_ns);
 }
 
-/* A stack becomes part of the model when something names it. */
-static uint32_t import_stack(struct importer *im, uint32_t index)
+uint32_t import_stack(struct importer *im, uint32_t index)
 {
 	if (!index || index > segment_count(im->s, SEG_STACKS) || !im->map[SEG_STACKS])
 		return MODEL_NONE;
@@ -94,7 +82,7 @@ static void import_thread(struct importer *im, uint32_t index, const void *recor
 		if (stack != MODEL_NONE)
 			im->m->stacks.items[stack].seen_ns = r->stack_ns;
 	}
-	saw_time(im, r->first_ns);
+	import_saw_time(im, r->first_ns);
 }
 
 static void import_resource(struct importer *im, uint32_t index, const void *record)
@@ -129,25 +117,26 @@ static bool lock_is_sane(const struct importer *im, const struct seg_lock *r)
 	return r->kind >= SEG_LOCK_POSIX && r->kind <= SEG_LOCK_LEASE &&
 	       (r->mode == SEG_MODE_READ || r->mode == SEG_MODE_WRITE) && r->start <= r->end &&
 	       r->state <= SEG_LOCK_RELEASED &&
-	       mapped(im, SEG_RESOURCES, r->resource) != MODEL_NONE;
+	       import_mapped(im, SEG_RESOURCES, r->resource) != MODEL_NONE;
 }
+
+const enum lock_kind import_lock_kinds[] = {[SEG_LOCK_POSIX] = LOCK_POSIX,
+					    [SEG_LOCK_OFD] = LOCK_OFD,
+					    [SEG_LOCK_FLOCK] = LOCK_FLOCK,
+					    [SEG_LOCK_LEASE] = LOCK_LEASE};
 
 static void fill_lock(struct importer *im, struct model_lock *l, const struct seg_lock *r)
 {
-	static const enum lock_kind kinds[] = {[SEG_LOCK_POSIX] = LOCK_POSIX,
-					       [SEG_LOCK_OFD] = LOCK_OFD,
-					       [SEG_LOCK_FLOCK] = LOCK_FLOCK,
-					       [SEG_LOCK_LEASE] = LOCK_LEASE};
 	bool is_held = r->state == SEG_LOCK_HELD;
 
 	l->state = is_held ? LOCK_HELD : r->state == SEG_LOCK_WAITING ? LOCK_WAITING : LOCK_POLLING;
-	l->kind = kinds[r->kind];
+	l->kind = import_lock_kinds[r->kind];
 	l->mode = r->mode == SEG_MODE_WRITE ? MODE_WRITE : MODE_READ;
 	/* Who left by exit() gave its locks back: nothing of them is a fact any more. */
 	l->evidence = im->state == PROCESS_EXITED ? EVIDENCE_STALE : EVIDENCE_RECORDED;
-	l->resource = mapped(im, SEG_RESOURCES, r->resource);
+	l->resource = import_mapped(im, SEG_RESOURCES, r->resource);
 	l->process = im->process;
-	l->thread = mapped(im, SEG_THREADS, r->thread);
+	l->thread = import_mapped(im, SEG_THREADS, r->thread);
 	l->start = r->start;
 	l->end = r->end;
 	l->since_ns = is_held ? r->hold_since_ns : r->wait_since_ns;
@@ -193,9 +182,9 @@ static void import_lock(struct importer *im, uint32_t index, const void *record)
 	fill_lock(im, &im->m->locks.items[i], r);
 	im->m->locks.items[i].stack = stack;
 	im->map[SEG_LOCKS][index - 1] = i;
-	saw_time(im, r->hold_since_ns);
-	saw_time(im, r->wait_since_ns);
-	saw_time(im, r->last_try_ns);
+	import_saw_time(im, r->hold_since_ns);
+	import_saw_time(im, r->wait_since_ns);
+	import_saw_time(im, r->last_try_ns);
 }
 
 static_assert((int)WAY_SIGACTION == (int)SEG_INSTALL_SIGACTION &&
@@ -236,7 +225,7 @@ static void import_handler(struct importer *im, uint32_t index, const void *reco
 		.errno_after = r->errno_after,
 	};
 	im->map[SEG_HANDLERS][index - 1] = i;
-	saw_time(im, r->last_ns);
+	import_saw_time(im, r->last_ns);
 }
 
 static void import_finding(struct importer *im, uint32_t index, const void *record)
@@ -259,8 +248,8 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 	struct model_call *c = &im->m->calls.items[i];
 
 	c->process = im->process;
-	c->thread = mapped(im, SEG_THREADS, r->thread);
-	c->handler = mapped(im, SEG_HANDLERS, r->handler);
+	c->thread = import_mapped(im, SEG_THREADS, r->thread);
+	c->handler = import_mapped(im, SEG_HANDLERS, r->handler);
 	c->signo = r->signo;
 	c->function = model_string(im->m, segment_text(im->s, r->function));
 	c->caller = r->caller;
@@ -279,13 +268,13 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 	c->last_ns = r->last_ns;
 	c->stack = stack;
 	im->map[SEG_FINDINGS][index - 1] = i;
-	saw_time(im, r->last_ns);
+	import_saw_time(im, r->last_ns);
 }
 
 static void import_interruption(struct importer *im, uint32_t index, const void *record)
 {
 	const struct seg_interruption *r = record;
-	uint32_t handler = mapped(im, SEG_HANDLERS, r->handler);
+	uint32_t handler = import_mapped(im, SEG_HANDLERS, r->handler);
 
 	(void)index;
 	if (handler == MODEL_NONE || r->syscall < 0) {
@@ -299,7 +288,7 @@ static void import_interruption(struct importer *im, uint32_t index, const void 
 	im->m->interruptions.items[i] = (struct model_interruption){
 		.process = im->process,
 		.handler = handler,
-		.thread = mapped(im, SEG_THREADS, r->thread),
+		.thread = import_mapped(im, SEG_THREADS, r->thread),
 		.syscall = r->syscall,
 		.args = {r->args[0], r->args[1]},
 		.count = r->count,
@@ -312,8 +301,8 @@ static void import_interruption(struct importer *im, uint32_t index, const void 
 		.ended_ns = r->ended_ns,
 		.limit_ns = r->limit_ns == SEG_NO_LIMIT ? MODEL_NO_LIMIT : r->limit_ns,
 	};
-	saw_time(im, r->last_ns);
-	saw_time(im, r->ended_ns);
+	import_saw_time(im, r->last_ns);
+	import_saw_time(im, r->ended_ns);
 }
 
 static void import_event_time(struct importer *im, uint32_t index, const void *record)
@@ -321,20 +310,18 @@ static void import_event_time(struct importer *im, uint32_t index, const void *r
 	const struct seg_event *r = record;
 
 	(void)index;
-	saw_time(im, r->ns);
+	import_saw_time(im, r->ns);
 }
 
 /* Threads name findings that are imported after them. */
 static void link_call(struct importer *im, uint32_t index, const void *record)
 {
 	const struct seg_thread *r = record;
-	uint32_t thread = mapped(im, SEG_THREADS, index);
+	uint32_t thread = import_mapped(im, SEG_THREADS, index);
 
 	if (thread != MODEL_NONE)
-		im->m->threads.items[thread].call = mapped(im, SEG_FINDINGS, r->finding);
+		im->m->threads.items[thread].call = import_mapped(im, SEG_FINDINGS, r->finding);
 }
-
-typedef void import_fn(struct importer *im, uint32_t index, const void *record);
 
 static void import_table(struct importer *im, enum seg_table_id table, import_fn *import)
 {
@@ -345,6 +332,8 @@ static void import_table(struct importer *im, enum seg_table_id table, import_fn
 		struct seg_handler handler;
 		struct seg_finding finding;
 		struct seg_event event;
+		struct seg_holding holding;
+		struct seg_edge edge;
 	} record;
 
 	for (uint32_t i = 1; i <= segment_count(im->s, table); i++)
@@ -355,7 +344,8 @@ static void import_table(struct importer *im, enum seg_table_id table, import_fn
 static bool new_maps(struct importer *im)
 {
 	static const enum seg_table_id tables[] = {SEG_THREADS,  SEG_RESOURCES, SEG_LOCKS,
-						   SEG_HANDLERS, SEG_FINDINGS,  SEG_STACKS};
+						   SEG_HANDLERS, SEG_FINDINGS,  SEG_STACKS,
+						   SEG_HOLDINGS};
 
 	for (size_t n = 0; n < sizeof(tables) / sizeof(tables[0]); n++) {
 		size_t size = (segment_count(im->s, tables[n]) + (size_t)1) * sizeof(uint32_t);
@@ -408,9 +398,9 @@ static void fill_process(struct importer *im, const struct segment_origin *origi
 	p->segment_path = model_string(im->m, origin->path);
 	p->ended_ns = origin->state == PROCESS_LIVE ? 0 : h->ended_ns;
 	p->deliveries = h->deliveries;
-	saw_time(im, h->ended_ns);
-	saw_time(im, h->created_mono_ns);
-	saw_time(im, h->sample_last_ns);
+	import_saw_time(im, h->ended_ns);
+	import_saw_time(im, h->created_mono_ns);
+	import_saw_time(im, h->sample_last_ns);
 }
 
 static bool keep_segment(struct gather *g, uint32_t process, struct segment *s)
@@ -437,6 +427,8 @@ static void import_records(struct importer *im)
 	import_table(im, SEG_THREADS, import_thread);
 	import_table(im, SEG_RESOURCES, import_resource);
 	import_table(im, SEG_LOCKS, import_lock);
+	import_table(im, SEG_HOLDINGS, import_holding);
+	import_table(im, SEG_EDGES, import_edge);
 	import_table(im, SEG_HANDLERS, import_handler);
 	import_table(im, SEG_FINDINGS, import_finding);
 	import_table(im, SEG_INTERRUPTIONS, import_interruption);

@@ -28,6 +28,7 @@ static const char *const table_names[SEG_TABLE_IDS] = {
 	[SEG_SLICES] = "copied stacks",
 	[SEG_EDGES] = "lock orders",
 	[SEG_INTERRUPTIONS] = "interrupted calls",
+	[SEG_HOLDINGS] = "locks held in lock orders",
 };
 
 static const struct {

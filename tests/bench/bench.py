@@ -51,6 +51,12 @@ def bench_locks(case):
         variants["valgrind --tool=helgrind"] = lambda: number_of(
             case, [*helgrind, pairs, "lock", "20000"])
     table("fcntl lock + unlock under 20 frames", "ns", medians(variants), "without", "2.0 x")
+    for title, word in (("that would wait", "wait"), ("that would wait, while another is held", "nested")):
+        found = medians({
+            "without": lambda w=word: number_of(case, [pairs, w, "200000"]),
+            "lockjam": lambda w=word: number_of(case, [pairs, w, "200000"], "preload"),
+        })
+        table(f"fcntl lock + unlock under 20 frames, {title}", "ns", found, "without")
 
 
 def inserts(case, shim, transactions=5000, rows=1, directory=None, pragma="synchronous=off"):

@@ -1,6 +1,7 @@
 /*
  * What the shim costs where it stands most often: pairs malloc COUNT, pairs lock COUNT [DEPTH],
- * or pairs rand COUNT and pairs fileno COUNT for single calls of functions that are unsafe in handlers.
+ * pairs wait COUNT [DEPTH] (the same with requests that would wait), pairs nested COUNT [DEPTH] (those, while
+ * another lock is held: an order of locks to record), or pairs rand COUNT and pairs fileno COUNT for single calls of functions that are unsafe in handlers.
  * Prints nanoseconds per pair. The pairs of locks are taken under DEPTH frames (20), as in a
  * program; ten different places, so that no single stack is all there is.
  */
@@ -35,11 +36,13 @@ static double run_malloc(unsigned long count)
 	return (double)(now_ns() - start) / (double)count;
 }
 
+static int command = F_SETLK;
+
 static void lock_pair(int fd)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 100 };
 
-	if (fcntl(fd, F_SETLK, &lock))
+	if (fcntl(fd, command, &lock))
 		err(1, "F_SETLK");
 	lock.l_type = F_UNLCK;
 	if (fcntl(fd, F_SETLK, &lock))
@@ -58,14 +61,17 @@ __attribute__((noinline)) static unsigned descend(int fd, unsigned depth)
 	return below + 1;
 }
 
-static double run_lock(unsigned long count, unsigned depth)
+static double run_lock(unsigned long count, unsigned depth, int is_nested)
 {
+	struct flock outer = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1000, .l_len = 1 };
 	char name[] = "pairs-XXXXXX";
 	int fd = mkstemp(name);
 	uint64_t start;
 
 	if (fd < 0)
 		err(1, "%s", name);
+	if (is_nested && fcntl(fd, F_SETLK, &outer))
+		err(1, "F_SETLK");
 	descend(fd, depth);
 	start = now_ns();
 	for (unsigned long i = 0; i < count; i++)
@@ -109,12 +115,17 @@ static double run_calls(unsigned long count, int is_rand)
 int main(int argc, char **argv)
 {
 	if (argc < 3)
-		errx(2, "usage: pairs malloc|lock|rand|fileno COUNT [DEPTH]");
+		errx(2, "usage: pairs malloc|lock|wait|nested|rand|fileno COUNT [DEPTH]");
 	unsigned long count = strtoul(argv[2], NULL, 10);
 	unsigned depth = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 20;
+	int is_nested = strcmp(argv[1], "nested") == 0, is_waiting = strcmp(argv[1], "wait") == 0;
+
+	if (is_nested || is_waiting)
+		command = F_SETLKW;
 	double ns = strcmp(argv[1], "malloc") == 0 ? run_malloc(count)
-		    : strcmp(argv[1], "lock") == 0 ? run_lock(count, depth)
-						   : run_calls(count, strcmp(argv[1], "rand") == 0);
+		    : strcmp(argv[1], "lock") == 0 || is_nested || is_waiting
+			    ? run_lock(count, depth, is_nested)
+			    : run_calls(count, strcmp(argv[1], "rand") == 0);
 
 	printf("%.2f\n", ns);
 	return 0;

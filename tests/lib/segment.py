@@ -4,7 +4,8 @@ format does not say. Sizes and offsets are those of SEG_VERSION 4
 import struct
 
 MAGIC = 0x004D414A4B434F4C
-RECORDS = (56, 32, 88, 144, 400, 24, 8, 72, 40, 1, 1)  # bytes of a record, by enum seg_table_id
+# Bytes of a record, by enum seg_table_id.
+RECORDS = (56, 32, 88, 144, 400, 24, 8, 72, 40, 1, 1, 80, 112, 48)
 PCS, EVENTS, STRINGS, SLICES = 6, 8, 9, 10
 LOCKS, RESOURCES, THREADS, STACKS = 2, 1, 0, 5
 HEADER = struct.Struct("<QIIIIQII ii Q II QQ IiQ II QQ IIII")

@@ -25,7 +25,9 @@ static const struct {
 	[SEG_EVENTS] = {sizeof(struct seg_event), 4},
 	[SEG_STRINGS] = {1, 1024},
 	[SEG_SLICES] = {1, 4096},
-	[SEG_EDGES] = {0, 0},
+	[SEG_EDGES] = {sizeof(struct seg_edge), 8},
+	[SEG_INTERRUPTIONS] = {sizeof(struct seg_interruption), 4},
+	[SEG_HOLDINGS] = {sizeof(struct seg_holding), 8},
 };
 
 void segment_fixture_init(struct segment_fixture *f)
