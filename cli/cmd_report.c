@@ -43,6 +43,6 @@ const struct command command_report = {
 	.summary = "What is wrong, and why: also when all processes are dead",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_OFFLINE,
 					    OPTION_SYSROOT, OPTION_EXE, OPTION_MAX_FRAMES,
-					    OPTION_NO_STOP, OPTION_SUPPRESS, OPTION_END},
+					    OPTION_NO_STOP, OPTION_SUPPRESS, OPTION_THRESHOLD, OPTION_END},
 	.run = run,
 };

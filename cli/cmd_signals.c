@@ -23,6 +23,6 @@ const struct command command_signals = {
 	.args = "[TARGET...]",
 	.summary = "Handlers of signals, how often they ran and what they called",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_OFFLINE,
-					    OPTION_SYSROOT, OPTION_END},
+					    OPTION_SYSROOT, OPTION_THRESHOLD, OPTION_END},
 	.run = run,
 };

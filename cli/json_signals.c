@@ -226,6 +226,8 @@ struct json_object *json_dispositions(const struct view *v)
 		json_add_text(o, "ignored", signals_mask(text, sizeof(text), s->ignored));
 		json_add_text(o, "pending", signals_mask(text, sizeof(text), s->pending));
 		json_add_text(o, "stuck", signals_mask(text, sizeof(text), signals_stuck(m, s)));
+		json_add_text(o, "held_back", signals_mask(text, sizeof(text), s->stuck));
+		json_add_number(o, "held_back_ns", s->stuck_ns);
 		json_add_number(o, "queued", s->queued);
 		json_add_number(o, "queue_limit", s->queue_limit);
 		for (uint32_t t = 0; t < m->threads.count; t++)

@@ -128,6 +128,11 @@ static const char *apply_suppress(struct options *o, const char *value)
 	return *value ? NULL : "the name is empty";
 }
 
+static const char *apply_threshold(struct options *o, const char *value)
+{
+	return parse_duration(value, &o->threshold_ns);
+}
+
 static const char *apply_timeout(struct options *o, const char *value)
 {
 	return parse_duration(value, &o->timeout_ns);
@@ -216,6 +221,8 @@ static const struct option_spec specs[] = {
 	 apply_suppress},
 	{OPTION_SYSROOT, "sysroot", "PATH", "where the programs' files are looked up",
 	 apply_sysroot},
+	{OPTION_THRESHOLD, "threshold", "TIME", "what lasts longer is too long (default 1s)",
+	 apply_threshold},
 	{OPTION_UNSAFE, "unsafe", "FUNCTION,...",
 	 "these functions of libraries are unsafe in handlers, too", apply_unsafe},
 	{OPTION_HELP, "help", NULL, "print this help", NULL},

@@ -33,6 +33,7 @@ enum option_id {
 	OPTION_PROTECT,
 	OPTION_SUPPRESS,
 	OPTION_SYSROOT,
+	OPTION_THRESHOLD,
 	OPTION_TIMEOUT,
 	OPTION_UNSAFE,
 };
@@ -56,6 +57,7 @@ struct options {
 	uint32_t max_frames;                           /* 0: not given */
 	int error_exitcode;                            /* -1: not given */
 	uint64_t interval_ns, duration_ns, timeout_ns; /* 0: not given */
+	uint64_t threshold_ns;                         /* 0: not given */
 	char **operands;                               /* NULL ends */
 	int operand_count;
 };

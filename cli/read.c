@@ -69,6 +69,7 @@ int reading_open(struct reading *r, const struct options *o, enum reading_wants 
 					  .sysroot = o->sysroot,
 					  .core = o->core,
 					  .exe = o->exe,
+					  .threshold_ns = o->threshold_ns,
 					  .max_frames = o->max_frames,
 					  .want_events = wants & READING_EVENTS,
 					  .want_handlers = wants & READING_HANDLERS,

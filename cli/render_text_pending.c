@@ -72,11 +72,15 @@ static void put_threads(const struct view *v, const struct model_signals *s)
 static void put_pending(const struct view *v, const struct model_signals *s)
 {
 	uint64_t stuck = signals_stuck(v->model, s);
-	char text[1024];
+	char text[1024], duration[TEXT_SIZE];
 
 	if (stuck)
 		fprintf(v->out, "    pending %s: blocked by every thread, nobody can take them\n",
 			signals_mask(text, sizeof(text), stuck));
+	if (s->stuck)
+		fprintf(v->out, "    pending %s: for %s at least, at each of %u looks\n",
+			signals_mask(text, sizeof(text), s->stuck),
+			text_duration(duration, s->stuck_ns), s->stuck_looks);
 	if (s->pending & ~stuck)
 		fprintf(v->out, "    pending %s: not blocked, on the way\n",
 			signals_mask(text, sizeof(text), s->pending & ~stuck));

@@ -35,7 +35,11 @@ struct collect_options {
 	bool want_handlers;  /* name the functions of all handlers, not only of those that called
 			      * something unsafe: needs the symbols of every program; and read what
 			      * the kernel tells of the targets' signals */
+	uint64_t threshold_ns; /* how long is too long; 0: COLLECT_THRESHOLD_NS. want_handlers: where a
+				* signal is pending that nobody can take, the collection takes so long */
 };
+
+#define COLLECT_THRESHOLD_NS UINT64_C(1000000000)
 
 struct collect_error {
 	char object[256]; /* what it was about */

@@ -93,8 +93,10 @@ static int look(struct collector *c, const struct collect_options *options,
 		tasks_read_rest(&c->gather);
 	if (!r && !gather_is_saved(&c->gather))
 		namespaces_look(&c->gather);
-	if (!r && c->options.want_handlers && !gather_is_saved(&c->gather))
+	if (!r && c->options.want_handlers && !gather_is_saved(&c->gather)) {
 		signals_read(&c->gather);
+		signals_watch(&c->gather);
+	}
 	if (!r && options->want_threads && options->target_count)
 		tasks_read_targets(&c->gather);
 	if (!r && options->want_waits && !gather_is_saved(&c->gather))

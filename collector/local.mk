@@ -8,6 +8,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis.c \
 	collector/analysis/analysis.h \
 	collector/analysis/analysis_behalf.c \
+	collector/analysis/analysis_blocked.c \
 	collector/analysis/analysis_calls.c \
 	collector/analysis/analysis_children.c \
 	collector/analysis/analysis_cycle.c \
@@ -166,6 +167,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/select_reduce.c \
 	collector/source/signals.c \
 	collector/source/signals.h \
+	collector/source/signals_watch.c \
 	collector/source/source.h \
 	collector/source/source_core.c \
 	collector/source/source_locks.c \

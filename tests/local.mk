@@ -23,6 +23,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/graph.c \
 	tests/unit/kernel_locks.c \
 	tests/unit/analysis.c \
+	tests/unit/analysis_blocked.c \
 	tests/unit/analysis_cycle.c \
 	tests/unit/analysis_race.c \
 	tests/unit/analysis_fixture.h \
@@ -92,6 +93,7 @@ VICTIMS = \
 	tests/victims/heap-single \
 	tests/victims/heap-single-nopie \
 	tests/victims/heap-threaded \
+	tests/victims/held-back \
 	tests/victims/in-stdio \
 	tests/victims/inlined \
 	tests/victims/interrupted-accept \

@@ -311,6 +311,11 @@ struct model_signals {
 	uint64_t caught, ignored; /* without the two that libc keeps for itself */
 	uint64_t pending;         /* for whichever thread takes them; those of one: model_thread */
 	uint64_t queued, queue_limit; /* of all processes of its user */
+	/* Looked at for collect_options.threshold_ns, where something was pending that nobody could take: */
+	uint64_t stuck;        /* what was so at every look, for the process or one thread */
+	uint64_t stuck_ns;     /* from the first look to the last */
+	uint32_t stuck_looks;
+	bool has_run;          /* one of its threads was running, or ran in between */
 };
 
 /* A child that has ended and whose parent has not asked for its status; of a process in signals[]. */

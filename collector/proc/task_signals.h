@@ -14,6 +14,9 @@ struct task_signals {
 	uint64_t shared_pending; /* any thread that does not block them may take them */
 	uint64_t ignored, caught;
 	uint64_t queued, queue_limit; /* of its user, RLIMIT_SIGPENDING */
+	/* Of the thread, at the same moment: */
+	char state;        /* as in stat: 'S', 'R', 'T', ... */
+	uint64_t switches; /* how often it left a processor, of its own accord or not */
 };
 
 /* 0 or a negative errno; -EINVAL when a line is missing. */

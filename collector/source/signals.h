@@ -10,6 +10,12 @@
 /* Of all living targets, after they were chosen. What could not be read becomes a note. */
 void signals_read(struct gather *g);
 
+/*
+ * After that: looks again, for the threshold's time, at processes for which a signal is pending that all
+ * their threads block. Nothing to wait for where there are none, or the tree is a recorded one.
+ */
+void signals_watch(struct gather *g);
+
 /* zombies.c: the children of these processes that have ended and were not waited for. */
 void zombies_read(struct gather *g);
 

@@ -1,6 +1,7 @@
 """lockjam signals on processes that are not recorded: what the kernel tells of their signals."""
 import json
 import os
+import re
 import signal
 import sys
 
@@ -35,7 +36,7 @@ def start(case, blocked):
 
 
 def look(case, pid):
-    result = case.lockjam("signals", "--format", "json", str(pid))
+    result = case.lockjam("signals", "--format", "json", "--threshold=10ms", str(pid))
     (found,) = json.loads(result.stdout)["dispositions"]
     assert found["pid"] == pid
     return found
@@ -67,7 +68,8 @@ def _(case):
     os.kill(child.pid, signal.SIGHUP)
     wait_until(lambda: look(case, child.pid)["pending"] == "SIGTERM", "SIGHUP to be taken")
     assert look(case, child.pid)["stuck"] == "SIGTERM"
-    text = case.lockjam("signals", str(child.pid)).stdout
+    text = case.lockjam("signals", "--threshold=50ms", str(child.pid)).stdout
+    assert re.search(r"pending SIGTERM: for \d+ms at least, at each of \d+ looks", text), text
     assert "pending SIGTERM: blocked by every thread, nobody can take them" in text, text
     assert proc.state(child.pid) == "S"
 
@@ -83,6 +85,63 @@ def _(case):
     assert look(case, sleeper.pid)["threads"][0]["restarts"] is False
     text = case.lockjam("signals", str(child.pid)).stdout
     assert "goes on waiting after a handler with SA_RESTART" in text, text
+
+
+def held_back(case, *words, shim=None):
+    """(the finding of a process that holds back a signal or None, its pid)"""
+    victim = case.victim("held-back", *words, shim=shim)
+    if words == ("stopped",):
+        os.kill(victim.pid, signal.SIGSTOP)
+        wait_until(lambda: proc.state(victim.pid) == "T", "the stop")
+    elif words != ("busy",):
+        wait_until(lambda: proc.state(victim.pid) == "S", "its sleep")
+    result = case.lockjam("signals", "--format=json", "--threshold=200ms", str(victim.pid))
+    view = json.loads(result.stdout)
+    found = [f for f in view["findings"] if f["kind"] == "signal-blocked"]
+    assert len(found) < 2 and len(view["findings"]) == len(found), view["findings"]
+    (kernel,) = view["dispositions"]
+    assert (kernel["held_back"] != "none") == bool(found), (kernel, found)
+    assert result.returncode == any(f["severity"] != "note" for f in found), result.returncode
+    if words == ("stopped",):
+        os.kill(victim.pid, signal.SIGCONT)
+    victim.finish()
+    return (found + [None])[0], victim.pid
+
+
+@tap.test("a signal that is blocked for longer than the threshold")
+def _(case):
+    for shim in None, "run":
+        found, pid = held_back(case, "process", shim=shim)
+        assert found["severity"] == "warning" and found["pids"] == [pid], found
+        assert found["signal"] == "SIGTERM", found
+        assert "blocked by its only thread" in found["headline"], found
+        assert "none of its threads ran in between; its main thread is in read()" in (
+            found["evidence"]), found
+    assert found["handler"] == "take", found
+    found, pid = held_back(case, "threads")
+    assert found["headline"].endswith("blocked by all its 2 threads"), found
+    found, pid = held_back(case, "thread")
+    assert "to which it was sent" in found["headline"], found
+
+
+@tap.test("a signal that is blocked by who may be about to let it in: a note")
+def _(case):
+    found, _ = held_back(case, "busy")
+    assert found["severity"] == "note", found
+    assert "threads of it ran in between" in found["evidence"], found
+
+
+for _mode in ("open", "ignored", "default", "signalfd", "sigwait", "ppoll", "child", "stopped"):
+    @tap.test(f"held-back {_mode}: no signal is held back")
+    def _(case, mode=_mode):
+        found, _ = held_back(case, mode)
+        assert found is None, found
+
+
+@tap.test("held-back handler: what a running handler blocks is not held back")
+def _(case):
+    found, _ = held_back(case, "handler", shim="run")
+    assert found is None, found
 
 
 @tap.test("a process that is gone is a clear error")
