@@ -51,6 +51,8 @@ static void put_assignments(const struct options *o, const char *preload, const 
 	put(SEG_ENV_DIR, dir);
 	if (o->is_protected)
 		put(SEG_ENV_PROTECT, "1");
+	if (o->track)
+		put(SEG_ENV_TRACK, o->track);
 	if (o->unsafe)
 		put(SEG_ENV_UNSAFE, o->unsafe);
 }
@@ -99,6 +101,6 @@ const struct command command_env = {
 	.args = "[-o DIR] [--format=FORMAT]",
 	.summary = "The assignments that put a service under the shim",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_ENV_FORMAT, OPTION_PROTECT,
-					    OPTION_UNSAFE, OPTION_END},
+					    OPTION_TRACK, OPTION_UNSAFE, OPTION_END},
 	.run = run,
 };

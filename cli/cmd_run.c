@@ -38,6 +38,7 @@ static int set_environment(const struct options *o, const char *dir)
 	failed = !preload || setenv("LD_PRELOAD", preload, 1) < 0 ||
 		 setenv(SEG_ENV_DIR, dir, 1) < 0 ||
 		 (o->is_protected && setenv(SEG_ENV_PROTECT, "1", 1) < 0) ||
+		 (o->track && setenv(SEG_ENV_TRACK, o->track, 1) < 0) ||
 		 (o->unsafe && setenv(SEG_ENV_UNSAFE, o->unsafe, 1) < 0);
 	free(preload);
 	if (failed)
@@ -176,7 +177,8 @@ const struct command command_run = {
 	.args = "[-o DIR] [--] COMMAND [ARG...]",
 	.summary = "Run COMMAND and all it starts under the shim",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_ERROR_EXITCODE, OPTION_PROTECT,
-					    OPTION_SUPPRESS, OPTION_UNSAFE, OPTION_END},
+					    OPTION_SUPPRESS, OPTION_TRACK, OPTION_UNSAFE,
+					    OPTION_END},
 	.ends_options = true,
 	.usage_status = STATUS_FAILED,
 	.run = run,

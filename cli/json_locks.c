@@ -24,11 +24,20 @@ static bool is_same_lock(const struct model_lock *a, const struct model_lock *b)
 
 static struct json_object *new_entry(const struct model *m, const struct model_lock *l)
 {
-	static const char *const kinds[] = {"posix", "ofd", "flock", "lease"};
+	static const char *const kinds[LOCK_KINDS] = {
+		[LOCK_POSIX] = "posix",   [LOCK_OFD] = "ofd",       [LOCK_FLOCK] = "flock",
+		[LOCK_LEASE] = "lease",   [LOCK_MUTEX] = "mutex",   [LOCK_RWLOCK] = "rwlock",
+		[LOCK_SPIN] = "spin",     [LOCK_STREAM] = "stream", [LOCK_HEAP] = "heap",
+		[LOCK_LOADER] = "loader",
+	};
 	const struct model_resource *r = &m->resources.items[l->resource];
 	struct json_object *o = json_object_new_object();
 
 	json_add_path(o, "file", r->path);
+	if (r->kind == RESOURCE_MEMORY)
+		json_add_hex(o, "address", r->address);
+	else
+		json_add(o, "address", NULL);
 	json_add_bool(o, "deleted", r->is_deleted);
 	json_add_bool(o, "replaced", r->is_replaced);
 	json_add_bool(o, "detached", r->is_detached);
@@ -108,7 +117,7 @@ static struct json_object *new_party(struct view *v, uint32_t lock)
 		json_add_int(o, "taken_by", l.taker);
 	if (l.process == MODEL_NONE)
 		json_add_text(o, "owner_unknown", l.unowned);
-	if (l.state == LOCK_HELD && l.kind != LOCK_POSIX) {
+	if (l.state == LOCK_HELD && l.kind != LOCK_POSIX && l.kind < LOCK_MUTEX) {
 		json_add(o, "shared_with", sharers(m, lock));
 		json_add_bool(o, "through_mapping", l.is_through_map);
 	}

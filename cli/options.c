@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/message.h"
 #include "cli/render.h"
+#include "preload/segment.h"
 
 /* What the shim has room for (preload/spare.def, preload/named.c). */
 #define UNSAFE_MAX 64
@@ -168,6 +169,15 @@ static const char *apply_unsafe(struct options *o, const char *value)
 	return strlen(value) < UNSAFE_BYTES ? NULL : "too long";
 }
 
+static const char *apply_track(struct options *o, const char *value)
+{
+	o->track = value;
+	if (strcmp(value, SEG_TRACK_OFF) && strcmp(value, SEG_TRACK_COUNT) &&
+	    strcmp(value, SEG_TRACK_FULL))
+		return "not off, count or full";
+	return NULL;
+}
+
 static const char *apply_exe(struct options *o, const char *value)
 {
 	o->exe = value;
@@ -223,6 +233,8 @@ static const struct option_spec specs[] = {
 	 apply_sysroot},
 	{OPTION_THRESHOLD, "threshold", "TIME", "what lasts longer is too long (default 1s)",
 	 apply_threshold},
+	{OPTION_TRACK, "track", "LEVEL",
+	 "locks of threads: full (default), count, or off", apply_track},
 	{OPTION_UNSAFE, "unsafe", "FUNCTION,...",
 	 "these functions of libraries are unsafe in handlers, too", apply_unsafe},
 	{OPTION_HELP, "help", NULL, "print this help", NULL},

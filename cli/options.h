@@ -35,6 +35,7 @@ enum option_id {
 	OPTION_SYSROOT,
 	OPTION_THRESHOLD,
 	OPTION_TIMEOUT,
+	OPTION_TRACK,
 	OPTION_UNSAFE,
 };
 
@@ -43,6 +44,7 @@ struct options {
 	const struct command *command;
 	const char *dir;
 	const char *sysroot;
+	const char *track;    /* how much of locks of threads is recorded, NULL not given */
 	const char *unsafe;   /* names of functions, NULL not given */
 	const char *suppress; /* a file, NULL not given: see suppress_path() */
 	const char *core;     /* the operand of `report`, if it is a core */

@@ -12,7 +12,12 @@
 
 static const char *kind_name(enum lock_kind kind)
 {
-	static const char *const names[] = {"POSIX", "OFD", "flock", "lease"};
+	static const char *const names[LOCK_KINDS] = {
+		[LOCK_POSIX] = "POSIX",   [LOCK_OFD] = "OFD",       [LOCK_FLOCK] = "flock",
+		[LOCK_LEASE] = "lease",   [LOCK_MUTEX] = "mutex",   [LOCK_RWLOCK] = "rwlock",
+		[LOCK_SPIN] = "spin",     [LOCK_STREAM] = "stream", [LOCK_HEAP] = "heap",
+		[LOCK_LOADER] = "loader",
+	};
 
 	return names[kind];
 }
@@ -27,14 +32,19 @@ static void begin_detail(const struct view *v, unsigned indent)
 	fprintf(v->out, "%*s", indent, "");
 }
 
-/* Whose it is, if that is not the main thread. */
+static bool is_of_threads(const struct model_lock *l)
+{
+	return l->kind >= LOCK_MUTEX;
+}
+
+/* Whose it is; of a file's lock, if that is not the main thread. */
 static void put_thread(const struct view *v, const struct model_lock *l)
 {
 	if (l->thread == MODEL_NONE)
 		return;
 	const struct model_thread *t = &v->model->threads.items[l->thread];
 
-	if (t->tid != v->model->processes.items[t->process].pid)
+	if (is_of_threads(l) || t->tid != v->model->processes.items[t->process].pid)
 		fprintf(v->out, ", thread %d", t->tid);
 }
 
@@ -44,8 +54,9 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 	char buffer[TEXT_SIZE];
 
 	begin_detail(v, indent);
-	fprintf(v->out, "%s, %s", l->is_delegation ? "delegation" : kind_name(l->kind),
-		text_range(buffer, l->start, l->end));
+	fputs(l->is_delegation ? "delegation" : kind_name(l->kind), v->out);
+	if (!is_of_threads(l))
+		fprintf(v->out, ", %s", text_range(buffer, l->start, l->end));
 	if (l->since_ns && l->seen_until_ns) {
 		/* Nobody looked since then: it may have been given back and taken again. */
 		fprintf(v->out, ", seen from %s",
@@ -66,7 +77,7 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 				       : "since",
 			text_clock(buffer, text_real_ns(v->model, l->since_ns)));
 	}
-	if (l->fd >= 0 && !v->model->resources.items[l->resource].ino)
+	if (l->fd >= 0 && !is_of_threads(l) && !v->model->resources.items[l->resource].ino)
 		fprintf(v->out, ", descriptor %d", l->fd);
 	if (l->is_carried)
 		fputs(", kept over exec", v->out);
@@ -151,6 +162,8 @@ static void put_evidence(const struct view *v, const struct model_lock *l, unsig
 		text = "as recorded when its core was made";
 	else if (l->evidence == EVIDENCE_RECORDED && view_process_has_ended(v->model, l->process))
 		text = "as recorded: the process has ended, and the lock with it";
+	else if (l->evidence == EVIDENCE_RECORDED && is_of_threads(l))
+		text = "recorded by the process; its memory could not be read";
 	else if (l->evidence == EVIDENCE_RECORDED && l->state != LOCK_POLLING)
 		text = "recorded by the process; the kernel's word could not be had";
 	if (!text)

@@ -34,6 +34,7 @@ static const struct source *const sources[] = {
 	&source_segments,
 	&source_locks,
 	&source_tasks,
+	&source_memory,
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -194,6 +195,9 @@ static int judge(struct collector *c)
 	for (uint32_t i = 0; !c->options.want_handlers && i < m->calls.count; i++)
 		if (m->calls.items[i].handler != MODEL_NONE)
 			stacks_name_handler(c->stacks, m->calls.items[i].handler);
+	for (uint32_t i = 0; i < m->resources.count; i++)
+		if (m->resources.items[i].kind == RESOURCE_MEMORY)
+			stacks_name_memory(c->stacks, i);
 	for (uint32_t i = 0; i < m->calls.count; i++)
 		stacks_classify(c->stacks, i);
 	resolve_twins(c);

@@ -111,6 +111,8 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/proc_asleep.c \
 	collector/proc/proc_task.c \
 	collector/proc/program.c \
+	collector/proc/thread_lock.c \
+	collector/proc/thread_lock.h \
 	collector/proc/program.h \
 	collector/proc/task_signals.c \
 	collector/proc/task_signals.h \
@@ -171,6 +173,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/source.h \
 	collector/source/source_core.c \
 	collector/source/source_locks.c \
+	collector/source/source_memory.c \
 	collector/source/source_segments.c \
 	collector/source/source_tasks.c \
 	collector/source/zombies.c \
@@ -185,6 +188,7 @@ collector_libcollector_a_SOURCES = \
 	collector/stack/stack_frames.c \
 	collector/stack/stack_live.c \
 	collector/stack/stack_live.h \
+	collector/stack/stack_memory.c \
 	collector/stack/stack_origin.c \
 	collector/stack/stack_private.h \
 	collector/stack/stack_process.c \

@@ -12,6 +12,7 @@
 #include "preload/protect.h"
 #include "preload/real.h"
 #include "preload/shim.h"
+#include "preload/track.h"
 
 __attribute__((constructor(101))) static void shim_constructor(void)
 {
@@ -19,6 +20,7 @@ __attribute__((constructor(101))) static void shim_constructor(void)
 
 	lookup_init();
 	real_resolve();
+	track_resolve();
 	if (lookup_is_late()) {
 		latch_init();
 	} else {

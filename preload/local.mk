@@ -19,6 +19,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/edge.h \
 	preload/finding.c \
 	preload/finding.h \
+	preload/hold.c \
+	preload/hold.h \
 	preload/inherit.c \
 	preload/inherit.h \
 	preload/interruption.c \
@@ -85,16 +87,22 @@ preload_liblockjam_la_SOURCES = \
 	preload/text.h \
 	preload/thunk.c \
 	preload/thunk.h \
+	preload/thread.def \
+	preload/track.c \
+	preload/track.h \
 	preload/trampoline.c \
 	preload/unsafe.def \
 	preload/unwind.c \
 	preload/unwind.h \
 	preload/wrap.h \
+	preload/wrap_hold.h \
 	preload/wrap_fcntl.c \
 	preload/wrap_fd.c \
 	preload/wrap_flock.c \
+	preload/wrap_mutex.c \
 	preload/wrap_process.c \
 	preload/wrap_prctl.c \
+	preload/wrap_rwlock.c \
 	preload/wrap_signal.c
 nodist_preload_liblockjam_la_SOURCES = preload/unsafe.list
 if ARCH_X86_64

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <sys/auxv.h>
 
+#include "preload/hold.h"
 #include "preload/latch.h"
 #include "preload/process.h"
 #include "preload/segment_file.h"
@@ -40,6 +41,7 @@ static struct {
 } own;
 
 __thread struct shim_self shim_self;
+struct seg_header *volatile *segment_word;
 
 _Atomic uint32_t shim_aside;
 
@@ -94,6 +96,7 @@ static bool have_anchor(void)
 		return false;
 	own.is_wiped = sys_madvise(page, size, MADV_WIPEONFORK) == 0;
 	own.anchor = page;
+	segment_word = (struct seg_header *volatile *)&own.anchor->segment;
 	return true;
 }
 
@@ -125,6 +128,7 @@ static struct seg_header *attach(void)
 		return NULL;
 	/* Before the state says so, for the handlers in between. */
 	shim_self.in_creation = 1;
+	hold_forget(); /* the parent's */
 	if (!atomic_compare_exchange_strong(&anchor->state, &state, ANCHOR_CREATING)) {
 		shim_self.in_creation = 0;
 		return await(anchor); /* NULL where it failed */
@@ -241,6 +245,7 @@ static void register_thread(void)
 		segment_publish(&thread->seq);
 	}
 	shim_self.thread = index;
+	hold_forget();
 	shim_self.epoch = own.epochs;
 }
 
@@ -261,6 +266,11 @@ static void leave(void)
 {
 	if (shim_unlikely(own.is_late))
 		atomic_fetch_sub(&own.anchor->inside, 1);
+}
+
+bool segment_is_late(void)
+{
+	return own.is_late;
 }
 
 bool segment_enter(void)

@@ -40,7 +40,7 @@
 #define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
 /*
  * 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE; 4: seg_handler.ways, SEG_FIND_JUMP, calls
- * that a signal ended, SEG_EDGES, SEG_HOLDINGS
+ * that a signal ended, SEG_EDGES, SEG_HOLDINGS, SEG_LISTS
  */
 #define SEG_VERSION 4
 #define SEG_MIN_READER 1
@@ -73,7 +73,10 @@
 #define SEG_ENV_DIR "LOCKJAM_DIR"         /* the session's directory */
 #define SEG_ENV_PROTECT "LOCKJAM_PROTECT" /* "1": the emergency arena for handlers */
 #define SEG_ENV_UNSAFE "LOCKJAM_UNSAFE"   /* functions that are unsafe in handlers: NAME,... */
-#define SEG_ENV_TRACK "LOCKJAM_TRACK"     /* reserved: how much of thread locks is recorded */
+#define SEG_ENV_TRACK "LOCKJAM_TRACK"     /* of locks of threads: one of SEG_TRACK_*; else full */
+#define SEG_TRACK_OFF "off"               /* nothing */
+#define SEG_TRACK_COUNT "count"           /* how many were taken, and how many were busy */
+#define SEG_TRACK_FULL "full"             /* who holds and who waits */
 
 enum seg_table_id {
 	SEG_THREADS,
@@ -90,6 +93,7 @@ enum seg_table_id {
 	SEG_EDGES,   /* version 4; capacity 0 before */
 	SEG_INTERRUPTIONS,
 	SEG_HOLDINGS, /* version 4 */
+	SEG_LISTS, /* version 4 */
 	SEG_TABLE_IDS,
 	SEG_TABLES_MAX = 16
 };
@@ -387,6 +391,72 @@ struct seg_interruption {
 #define SEG_NO_LIMIT UINT64_MAX
 #define SEG_INTERRUPTION_SIZE_1 96 /* of versions before 4 */
 static_assert(sizeof(struct seg_interruption) == 112, "ABI");
+
+/*
+ * Locks of threads (version 4): what one thread holds and asks for. Only that thread writes, with
+ * plain stores: a lock that is free when it is asked for costs four of them. So the records of
+ * one list are not of one moment to a reader; one hold is whole where its address is the same
+ * before and after. The seq of the list brackets `wait` alone.
+ *
+ * A record is for a thread that may have ended: then it belongs to the next thread that needs one,
+ * if it holds nothing.
+ */
+enum seg_hold_kind { SEG_HOLD_MUTEX = 1, SEG_HOLD_RWLOCK, SEG_HOLD_SPIN, SEG_HOLD_KINDS };
+
+enum seg_hold_state {
+	SEG_HOLD_ASKED = 1, /* the call has begun. It waits, or is about to return */
+	SEG_HOLD_HELD,
+};
+
+enum seg_hold_flag {
+	SEG_HOLD_TIMED = 1 << 0,      /* since_ns is known: it had to wait for it */
+	SEG_HOLD_OWNER_DIED = 1 << 1, /* robust: its former owner ended holding it (EOWNERDEAD) */
+};
+
+struct seg_hold {
+	uint64_t address; /* of the lock; 0: nothing. Stored last, cleared first */
+	uint64_t site;    /* return address of the call that took it */
+	uint8_t state, kind, mode, flags;
+	uint32_t stack;    /* index: where it was asked for; 0 unless it had to wait */
+	uint64_t since_ns; /* when it was granted; see SEG_HOLD_TIMED */
+};
+static_assert(sizeof(struct seg_hold) == 32, "ABI");
+
+/* What a thread is blocked in, written before the call. Of a lock, beside its hold (SEG_HOLD_ASKED). */
+enum seg_thread_wait_kind { SEG_WAIT_NONE = 0, SEG_WAIT_LOCK };
+
+enum seg_thread_wait_flag {
+	SEG_WAIT_UNTIL = 1 << 0, /* it has a time limit */
+};
+
+struct seg_thread_wait {
+	uint8_t kind, flags, hold_kind, mode;
+	uint32_t stack;   /* index */
+	uint64_t address; /* of the object */
+	uint64_t second;  /* reserved */
+	uint64_t since_ns;
+	uint64_t site;    /* return address of the call */
+	uint32_t request; /* from header.wait_counter */
+	uint32_t reserved;
+};
+static_assert(sizeof(struct seg_thread_wait) == 48, "ABI");
+
+#define SEG_HOLDS_MAX 123
+struct seg_holds {
+	uint32_t seq;
+	uint32_t thread; /* index into SEG_THREADS */
+	int32_t tid;
+	uint32_t top;    /* holds[top] and above are not in use */
+	uint64_t self;   /* pthread_self() */
+	uint32_t lost;   /* locks now held that found no room */
+	uint32_t lost_ever;
+	uint64_t acquired; /* locks taken */
+	uint64_t busy;     /* of these, were not free when they were asked for */
+	struct seg_thread_wait wait;
+	uint64_t reserved[8];
+	struct seg_hold holds[SEG_HOLDS_MAX];
+};
+static_assert(sizeof(struct seg_holds) == 4096, "ABI: a page");
 
 enum seg_finding_kind {
 	SEG_FIND_UNSAFE_CALL = 1, /* function was called in a handler */

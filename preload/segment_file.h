@@ -34,7 +34,7 @@ void segment_file_find_directory(void);
 
 /* --- segment_pages.c ---------------------------------------------------------------------------- */
 
-#define SEGMENT_MAX_PAGES 2048 /* of 4 KiB: 8 MiB */
+#define SEGMENT_MAX_PAGES 4096 /* of 4 KiB: 16 MiB */
 
 /* Where the tables of every segment of this version lie; filled by segment_lay_out(). */
 extern struct seg_table segment_tables[SEG_TABLE_IDS] __attribute__((visibility("hidden")));

@@ -30,9 +30,8 @@ static const struct {
 	[SEG_EDGES] = { sizeof(struct seg_edge), 4096 },
 	[SEG_INTERRUPTIONS] = { sizeof(struct seg_interruption), 128 },
 	[SEG_HOLDINGS] = { sizeof(struct seg_holding), 4096 },
+	[SEG_LISTS] = { sizeof(struct seg_holds), 1024 },
 };
-
-#define SEGMENT_MAX_PAGES 2048 /* of 4 KiB: 8 MiB */
 
 static struct {
 	uint64_t size;
@@ -47,7 +46,9 @@ uint64_t segment_lay_out(void)
 	uint64_t at = sizeof(struct seg_header);
 
 	for (int i = 0; i < SEG_TABLE_IDS; i++) {
-		at = (at + 63) & ~UINT64_C(63);
+		uint64_t align = layout[i].record_size < SMALL_PAGE ? 64 : SMALL_PAGE;
+
+		at = (at + align - 1) & ~(align - 1);
 		segment_tables[i] = (struct seg_table){
 			.offset = at,
 			.record_size = layout[i].record_size,

@@ -40,6 +40,9 @@ struct shim_self {
 	uint64_t stack_low, stack_high; /* unwind.c: a part of the stack that is known to be there */
 	uint32_t in_creation; /* 1 while this thread makes the segment: its handlers must not wait */
 	uint32_t is_loading; /* this thread called dlopen(): there may be new objects, see latch.h */
+	struct seg_holds *holds; /* hold.h: this thread's list in the segment of `epoch` */
+	struct seg_holds *quick; /* the same where no bracket is needed to write to it, else NULL */
+	struct seg_holds *counts; /* likewise, where locks are only counted */
 };
 static_assert(sizeof(struct shim_self) <= 128, "budget of DESIGN: 128 bytes of TLS");
 static_assert(offsetof(struct shim_self, frame) == 0, "thunks test offset 0");
@@ -71,6 +74,15 @@ void shim_abandon(uint32_t brackets);
 
 /* The mapped segment of this process, or NULL. Only inside shim_begin/shim_end. */
 struct seg_header *segment_get(void);
+
+/*
+ * Where the segment's address stands, NULL before there is one: reads NULL in a child that has recorded
+ * nothing yet, however it was made. For those who write outside of brackets.
+ */
+extern struct seg_header *volatile *segment_word __attribute__((visibility("hidden")));
+
+/* Must each record be written in a bracket, because recording may end while the process lives? */
+bool segment_is_late(void);
 
 /* In a forked child that has recorded nothing yet: the next shim_begin() makes its segment. */
 bool segment_is_pending(void);

@@ -141,12 +141,24 @@ thunk_return:
 	.cfi_startproc
 	SAVE
 	ENTER
+	/* Without a handler there is nothing to see at its return: it takes our place. */
+	adrp	x17, :gottprel:shim_self
+	ldr	x17, [x17, #:gottprel_lo12:shim_self]
+	mrs	x9, tpidr_el0
+	add	x17, x17, x9
+	ldr	x17, [x17, #SHIM_SELF_FRAME]
+	cbz	x17, .Lreturn_directly
 	blr	x16
 	str	x0, [sp, #REGS]
 	bl	thunk_leave
 	ldr	x0, [sp, #REGS]
+	.cfi_remember_state
 	LEAVE_FRAME
 	ret
+	.cfi_restore_state
+.Lreturn_directly:
+	LEAVE_FRAME
+	br	x16
 	.cfi_endproc
 	.size	thunk_return, .-thunk_return
 

@@ -137,13 +137,23 @@ thunk_return:
 	call	thunk_enter
 	movq	%rax, %r11
 	RESTORE
+	/* Without a handler there is nothing to see at its return: it takes our place. */
+	movq	shim_self@gottpoff(%rip), %rax
+	cmpq	$0, %fs:SHIM_SELF_FRAME(%rax)
+	je	.Lreturn_directly
 	call	*%r11
 	movq	%rax, REGS(%rsp)
 	call	thunk_leave
 	movq	REGS(%rsp), %rax
+	.cfi_remember_state
 	addq	$FRAME, %rsp
 	.cfi_adjust_cfa_offset -FRAME
 	ret
+	.cfi_restore_state
+.Lreturn_directly:
+	addq	$FRAME, %rsp
+	.cfi_adjust_cfa_offset -FRAME
+	jmp	*%r11
 	.cfi_endproc
 	.size	thunk_return, .-thunk_return
 

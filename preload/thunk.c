@@ -11,6 +11,7 @@
 #include "preload/protect.h"
 #include "preload/sys.h"
 #include "preload/thunk.h"
+#include "preload/track.h"
 #include "preload/wrap.h"
 
 #define ALLOCATOR_SLACK 0x4000 /* its static functions lie around the exported ones */
@@ -81,7 +82,7 @@ static void *own_wrapper(uint32_t id)
 	case THUNK_fork:
 		return (void *)wrap_fork;
 	default:
-		return NULL;
+		return track_wrapper(thunk_info[id].name);
 	}
 }
 

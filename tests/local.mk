@@ -53,6 +53,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/stack.c \
 	tests/unit/symbol.c \
 	tests/unit/session.c \
+	tests/unit/thread_lock.c \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h \
@@ -62,6 +63,7 @@ tests_unit_unit_SOURCES = \
 VICTIMS = \
 	tests/victims/abba-flock \
 	tests/victims/abba-flock-ordered \
+	tests/victims/abba-mutex \
 	tests/victims/alone-flock \
 	tests/victims/alone-lockf \
 	tests/victims/alone-ofd \
@@ -75,6 +77,7 @@ VICTIMS = \
 	tests/victims/counting \
 	tests/victims/crowd \
 	tests/victims/deliveries \
+	tests/victims/every-lock \
 	tests/victims/every-unsafe \
 	tests/victims/every-wrapper \
 	tests/victims/exec-closes \
@@ -138,7 +141,7 @@ VICTIMS = \
 	tests/victims/wait-ofd \
 	tests/victims/wait-posix
 check_PROGRAMS += $(VICTIMS)
-EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h tests/victims/wait.h tests/victims/alone.h \
+EXTRA_DIST += tests/victims/victim.h tests/victims/handler.h tests/victims/wait.h tests/victims/alone.h tests/victims/threads.h \
 	tests/victims/wait-posix32.S \
 	tests/victims/swallow.h tests/victims/children.h
 
@@ -156,6 +159,8 @@ tests_victims_heap_single_nopie_CFLAGS = $(AM_CFLAGS) -fno-pie
 tests_victims_heap_single_nopie_LDFLAGS = -no-pie
 tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
+tests_victims_abba_mutex_LDADD = -lpthread
+tests_victims_every_lock_LDADD = -lpthread
 tests_victims_churn_LDADD = -lpthread
 tests_victims_clean_daemon_LDADD = -lpthread
 tests_victims_counting_LDADD = -lpthread
@@ -319,6 +324,7 @@ E2E_TESTS = \
 	tests/e2e/storm.py \
 	tests/e2e/sampling.py \
 	tests/e2e/swallowed.py \
+	tests/e2e/threads.py \
 	tests/e2e/semantics.py \
 	tests/e2e/stopping.py \
 	tests/e2e/suppress.py \

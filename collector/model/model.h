@@ -235,6 +235,7 @@ struct model_stack {
 	uint32_t thread; /* STACK_THREAD, STACK_CORE */
 	uint32_t raw;    /* STACK_PCS: index in the segment; STACK_SLICE: the raw finding;
 			  * STACK_CORE: the core's thread */
+	uint64_t site;   /* STACK_PCS with raw 0: the innermost return address is all that was recorded */
 	bool is_resolved;
 	uint32_t first_frame; /* into model.frames */
 	uint32_t frame_count;

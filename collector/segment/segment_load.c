@@ -24,6 +24,7 @@ static const struct {
 	bool is_fixed; /* records do not change once they are complete */
 } load_order[] = {
 	{SEG_EVENTS, false, false},   {SEG_LOCKS, false, false},
+	{SEG_LISTS, false, false},
 	{SEG_FINDINGS, false, false}, {SEG_INTERRUPTIONS, false, false},
 	{SEG_EDGES, false, false},    {SEG_HOLDINGS, true, true},
 	{SEG_THREADS, false, false},  {SEG_HANDLERS, false, false},

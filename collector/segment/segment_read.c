@@ -35,6 +35,7 @@ static const uint32_t record_min[SEG_TABLE_IDS] = {
 	[SEG_EDGES] = sizeof(struct seg_edge), /* since version 4: no records before */
 	[SEG_INTERRUPTIONS] = SEG_INTERRUPTION_SIZE_1,
 	[SEG_HOLDINGS] = sizeof(struct seg_holding),
+	[SEG_LISTS] = sizeof(struct seg_holds),
 };
 
 int segment_fail(int error, char *cause, size_t size, const char *format, ...)

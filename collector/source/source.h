@@ -3,7 +3,7 @@
  *
  * Each source adds what it can see and notes what it cannot; merge.h then weighs them against each
  * other. Order: segments (who, where, since when), locks (the kernel's word), tasks (what the
- * threads that matter are doing).
+ * threads that matter are doing), memory (locks of threads, which the kernel knows nothing of).
  */
 #ifndef LOCKJAM_SOURCE_H
 #define LOCKJAM_SOURCE_H
@@ -42,7 +42,7 @@ struct source {
 	int (*collect)(struct gather *g, struct collect_error *error);
 };
 
-extern const struct source source_core, source_segments, source_locks, source_tasks;
+extern const struct source source_core, source_segments, source_locks, source_tasks, source_memory;
 
 /* source_tasks.c: what the source left because there were too many, of what the targets concern.
  * After select_targets(). */

@@ -54,6 +54,12 @@ void stacks_classify(struct stacks *s, uint32_t call);
  */
 void stacks_classify_thread(struct stacks *s, uint32_t thread);
 
+/*
+ * Names a lock of threads (RESOURCE_MEMORY): by the variable that its address lies in, "mutex
+ * 0x55d0c0a4 (cache_lock)", as far as a file tells; else by its address.
+ */
+void stacks_name_memory(struct stacks *s, uint32_t resource);
+
 /* Names the function of a handler (model_handler: function, file, line, module). */
 void stacks_name_handler(struct stacks *s, uint32_t handler);
 

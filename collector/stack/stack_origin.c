@@ -36,6 +36,22 @@ static uint64_t *take_marks(uint64_t *pcs, uint32_t count)
 	return marks;
 }
 
+/* A lock that nobody had to wait for is recorded with the return address of its call alone. */
+static int resolve_site(struct stacks *s, uint32_t stack)
+{
+	const struct model_stack *st = &s->m->stacks.items[stack];
+	const uint64_t site = st->site;
+	struct process_stacks *ps = stack_process_recorded(s, st->process);
+
+	if (ps && !modules_are_open(&ps->modules, &site, 1))
+		ps = stack_process(s, st->process);
+	if (!ps)
+		return -ENOMEM;
+	stack_name_pcs(s, stack, ps, &(struct stack_pcs){&site, NULL, 1});
+	s->m->stacks.items[stack].stopped = "the call alone was recorded, as it did not have to wait";
+	return 0;
+}
+
 /* All but marked ones are return addresses: the first one is that of the wrapper's call. */
 int stack_resolve_pcs(struct stacks *s, uint32_t stack)
 {
@@ -44,6 +60,8 @@ int stack_resolve_pcs(struct stacks *s, uint32_t stack)
 	struct process_stacks *ps = stack_process_recorded(s, st.process);
 	struct seg_stack record;
 
+	if (st.site)
+		return resolve_site(s, stack);
 	if (!ps)
 		return -ENOMEM;
 	if (!segment || segment_read(segment, SEG_STACKS, st.raw, &record, sizeof(record)))

@@ -273,3 +273,12 @@ void symbols_free(struct symbol_cache *cache)
 	units_done(&cache->units);
 	free(cache);
 }
+
+const char *symbol_variable(struct model *m, struct image *image, uint64_t address,
+			    uint64_t *offset)
+{
+	Dwfl_Module *module = image_module(image);
+	const char *name = module ? symtab_variable(module, address, offset) : NULL;
+
+	return name ? symbol_plain_name(m, name) : NULL;
+}

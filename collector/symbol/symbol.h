@@ -36,6 +36,12 @@ const struct symbol *symbol_find(struct model *m, struct image *image, uint64_t 
  * with their values), hash and version. The model's. */
 const char *symbol_plain_name(struct model *m, const char *name);
 
+/*
+ * The variable that an address of the image lies in, NULL unknown; *offset: how far into it.
+ */
+const char *symbol_variable(struct model *m, struct image *image, uint64_t address,
+			    uint64_t *offset);
+
 /* The address of a function by its name: see symtab_address(). */
 bool symbol_address(struct image *image, const char *name, uint64_t *address);
 

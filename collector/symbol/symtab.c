@@ -163,3 +163,22 @@ bool symtab_address(const struct symtab *t, const char *name, uint64_t *address)
 	*address = found;
 	return true;
 }
+
+const char *symtab_variable(Dwfl_Module *module, uint64_t address, uint64_t *offset)
+{
+	int count = dwfl_module_getsymtab(module);
+
+	for (int i = 0; i < count; i++) {
+		GElf_Addr value;
+		GElf_Sym symbol;
+		const char *name =
+			dwfl_module_getsym_info(module, i, &symbol, &value, NULL, NULL, NULL);
+
+		if (!name || !name[0] || GELF_ST_TYPE(symbol.st_info) != STT_OBJECT ||
+		    address < value || address - value >= symbol.st_size)
+			continue;
+		*offset = address - value;
+		return name;
+	}
+	return NULL;
+}

@@ -24,4 +24,7 @@ const char *symtab_find(const struct symtab *t, uint64_t address);
  * is none, or several. */
 bool symtab_address(const struct symtab *t, const char *name, uint64_t *address);
 
+/* The variable that covers an address, by looking at all of them; NULL if none does. */
+const char *symtab_variable(Dwfl_Module *module, uint64_t address, uint64_t *offset);
+
 #endif

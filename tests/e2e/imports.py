@@ -29,12 +29,10 @@ REST = {
         r"sched_cpu(alloc|count|free)|dn_(expand|skipname)|ns_name_uncompress|res_[dh]nok|"
         r"versionsort|getpagesize|libc_current_sigrt(min|max)|pthread_equal|imaxdiv",
     "works on an object of the caller's, which nobody else knows":
-        r"pthread_(mutex|cond|rwlock|spin|barrier|attr|mutexattr|condattr|rwlockattr)_(init|destroy)|"
+        r"pthread_(mutex|cond|rwlock|spin|barrier|attr|mutexattr|condattr|rwlockattr)_(init|destroy|consistent)|"
         r"pthread_(attr|mutexattr|condattr|rwlockattr|barrierattr)_[gs]et\w+|"
         r"posix_spawn(attr|_file_actions)_\w+|(random|initstate|hsearch)_r|tfind|twalk|fts_set|"
         r"obstack_free|clearerr_unlocked|fileno_unlocked|f(read|writ)ing|semaphore",
-    "does not wait: it gives a lock back, or gives up":
-        r"pthread_(mutex|rwlock|spin)_(unlock|trylock|tryrdlock|trywrlock)",
     "its versions differ: a thunk would lead to the wrong one":
         r"pthread_cond_(wait|timedwait|signal|broadcast)",
     "system calls and no state in the process; POSIX has it not, or not as one that keeps a state":

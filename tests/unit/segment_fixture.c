@@ -28,6 +28,7 @@ static const struct {
 	[SEG_EDGES] = {sizeof(struct seg_edge), 8},
 	[SEG_INTERRUPTIONS] = {sizeof(struct seg_interruption), 4},
 	[SEG_HOLDINGS] = {sizeof(struct seg_holding), 8},
+	[SEG_LISTS] = {sizeof(struct seg_holds), 2},
 };
 
 void segment_fixture_init(struct segment_fixture *f)

@@ -1,0 +1,294 @@
+/* See hold.h. */
+#include <stdatomic.h>
+#include <string.h>
+
+#include <sys/single_threaded.h>
+
+#include "preload/hold.h"
+#include "preload/sys.h"
+
+#define RECYCLE_LOOKS 8 /* lists that are looked at for one whose thread has ended */
+
+/* --- the thread's list -------------------------------------------------------------------------- */
+
+static bool has_ended(const struct seg_holds *list)
+{
+	return sys3(SYS_tgkill, sys_getpid(), list->tid, 0) == -ESRCH;
+}
+
+/* Claimed by its tid, as two threads may come by at once. What an ended thread holds stays on record. */
+static bool claim(struct seg_holds *list)
+{
+	int32_t tid = list->tid;
+
+	return tid && !list->top && has_ended(list) &&
+	       atomic_compare_exchange_strong((_Atomic int32_t *)&list->tid, &tid, shim_self.tid);
+}
+
+static struct seg_holds *recycle(const struct seg_header *header)
+{
+	static _Atomic uint32_t hand;
+	uint32_t used = header->tables[SEG_LISTS].used;
+
+	for (uint32_t n = 0; n < RECYCLE_LOOKS && n < used; n++) {
+		struct seg_holds *list =
+			segment_record(SEG_LISTS, atomic_fetch_add(&hand, 1) % used + 1);
+
+		if (list && claim(list))
+			return list;
+	}
+	return NULL;
+}
+
+static struct seg_holds *new_list(void)
+{
+	struct seg_holds *list = recycle(segment_get());
+
+	if (!list && !segment_append(SEG_LISTS, (void **)&list))
+		return NULL;
+	segment_open_record(&list->seq);
+	memset(&list->wait, 0, sizeof(list->wait));
+	list->lost = 0;
+	list->thread = segment_thread();
+	list->tid = shim_self.tid;
+	list->self = (uint64_t)pthread_self();
+	segment_publish(&list->seq);
+	return list;
+}
+
+/* In a bracket. NULL: no room. */
+static struct seg_holds *own_list(void)
+{
+	if (shim_likely(shim_self.holds))
+		return shim_self.holds;
+	shim_self.holds = new_list();
+	if (segment_is_late())
+		return shim_self.holds;
+	if (track_level() == TRACK_FULL)
+		shim_self.quick = shim_self.holds;
+	else
+		shim_self.counts = shim_self.holds;
+	return shim_self.holds;
+}
+
+/*
+ * A forked child makes no segment for a lock that nobody could want of it: it has one thread, and most
+ * such children execute another program soon.
+ */
+static bool is_worth_a_segment(const struct hold_call *call)
+{
+	return segment_get() || call->is_busy || !__libc_single_threaded;
+}
+
+/* --- waits -------------------------------------------------------------------------------------- */
+
+/* No handler is active, so what the list says is asked for was left by siglongjmp(). */
+static void forget_stale(struct seg_holds *list)
+{
+	if (shim_self.frame)
+		return;
+	while (list->top && (!list->holds[list->top - 1].address ||
+			     list->holds[list->top - 1].state == SEG_HOLD_ASKED))
+		hold_withdraw(list, &list->holds[list->top - 1]);
+}
+
+/* Places in between that were given back out of order. */
+static void compact(struct seg_holds *list)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < list->top; i++) {
+		struct seg_hold *hold = &list->holds[i];
+
+		if (!hold->address)
+			continue;
+		if (kept != i) {
+			uint64_t address = hold->address;
+
+			list->holds[kept] = *hold;
+			atomic_store((_Atomic uint64_t *)&list->holds[kept].address, address);
+			hold->address = 0;
+		}
+		kept++;
+	}
+	list->top = kept;
+}
+
+static struct seg_hold *ask(struct seg_holds *list, const struct hold_call *call)
+{
+	if (!hold_has_room(list) && !shim_self.frame)
+		compact(list);
+	if (hold_has_room(list))
+		return hold_ask(list, call->address, call->site, call->kind, call->mode);
+	return NULL;
+}
+
+static void set_wait(struct seg_holds *list, const struct seg_thread_wait *wait)
+{
+	segment_open_record(&list->seq);
+	list->wait = *wait;
+	segment_publish(&list->seq);
+}
+
+static void begin_wait(struct seg_holds *list, struct hold_call *call)
+{
+	struct seg_header *header = segment_get();
+	struct seg_thread_wait wait = {
+		.kind = SEG_WAIT_LOCK,
+		.flags = call->is_timed ? SEG_WAIT_UNTIL : 0,
+		.hold_kind = call->kind,
+		.mode = call->mode,
+		.stack = stack_capture(),
+		.address = call->address,
+		.since_ns = shim_now_ns(),
+		.site = call->site,
+		.request = atomic_fetch_add_explicit((_Atomic uint32_t *)&header->wait_counter, 1,
+						     memory_order_relaxed) + 1,
+	};
+
+	call->outer = list->wait;
+	if (call->hold)
+		call->hold->stack = wait.stack;
+	set_wait(list, &wait);
+}
+
+/* --- acquiring ---------------------------------------------------------------------------------- */
+
+void hold_begin(struct hold_call *call)
+{
+	struct seg_holds *list;
+	int saved_errno;
+
+	call->hold = NULL;
+	call->epoch = 0;
+	if (!is_worth_a_segment(call) || !shim_begin(&saved_errno))
+		return;
+	list = own_list();
+	if (list && track_level() == TRACK_FULL) {
+		call->epoch = segment_epoch();
+		forget_stale(list);
+		call->hold = ask(list, call);
+		if (call->is_busy)
+			begin_wait(list, call);
+	} else if (list) {
+		list->acquired++;
+		list->busy += call->is_busy;
+	}
+	shim_end(saved_errno);
+}
+
+static void settle(struct seg_holds *list, struct hold_call *call, int result)
+{
+	bool is_granted = result == 0 || result == EOWNERDEAD;
+
+	if (call->is_busy)
+		set_wait(list, &call->outer);
+	if (!call->hold) {
+		list->lost += is_granted;
+		list->lost_ever += is_granted;
+		return;
+	}
+	if (is_granted && call->is_busy) {
+		list->busy++;
+		call->hold->since_ns = shim_now_ns();
+		call->hold->flags |= SEG_HOLD_TIMED;
+	}
+	hold_settle(list, call->hold, result);
+}
+
+/*
+ * The segment may be another one than at the request: a handler forked, and this is the child; or the
+ * recorder was taken off meanwhile. What is known of the request is in the old one.
+ */
+void hold_end(struct hold_call *call, int result)
+{
+	int saved_errno;
+
+	if (!call->epoch || !shim_begin(&saved_errno))
+		return;
+	if (call->epoch == segment_epoch() && shim_self.holds)
+		settle(shim_self.holds, call, result);
+	shim_end(saved_errno);
+}
+
+void hold_took(const struct hold_call *call, int result)
+{
+	struct hold_call taken = *call;
+
+	hold_begin(&taken);
+	hold_end(&taken, result);
+}
+
+/* --- releasing ---------------------------------------------------------------------------------- */
+
+static struct seg_hold *find(struct seg_holds *list, uint64_t address)
+{
+	for (uint32_t i = list->top; i-- > 0;)
+		if (list->holds[i].address == address && list->holds[i].state == SEG_HOLD_HELD)
+			return &list->holds[i];
+	return NULL;
+}
+
+/* Given back by another thread than took it: the one write to a list that is not its owner's. */
+static struct seg_hold *release_foreign(uint64_t address)
+{
+	uint32_t used = segment_get()->tables[SEG_LISTS].used;
+
+	for (uint32_t i = 1; i <= used; i++) {
+		struct seg_holds *list = segment_record(SEG_LISTS, i);
+		uint32_t top = list && list != shim_self.holds ? list->top : 0;
+
+		for (uint32_t n = top < SEG_HOLDS_MAX ? top : SEG_HOLDS_MAX; n-- > 0;) {
+			uint64_t expected = address;
+
+			if (list->holds[n].address == address &&
+			    list->holds[n].state == SEG_HOLD_HELD &&
+			    atomic_compare_exchange_strong(
+				    (_Atomic uint64_t *)&list->holds[n].address, &expected, 0))
+				return &list->holds[n];
+		}
+	}
+	return NULL;
+}
+
+static struct seg_hold *release_own(struct seg_holds *list, uint64_t address)
+{
+	struct seg_hold *hold = find(list, address);
+
+	if (!hold)
+		return NULL;
+	atomic_store_explicit((_Atomic uint64_t *)&hold->address, 0, memory_order_release);
+	while (list->top && !list->holds[list->top - 1].address)
+		list->top--;
+	return hold;
+}
+
+__attribute__((noinline)) struct seg_hold *hold_release_other(uint64_t address)
+{
+	struct seg_hold *hold = NULL;
+	int saved_errno;
+
+	track_real();
+	if (!segment_get() || track_level() != TRACK_FULL || !shim_begin(&saved_errno))
+		return NULL;
+	if (shim_self.holds)
+		hold = release_own(shim_self.holds, address);
+	if (!hold && shim_self.holds && shim_self.holds->lost)
+		shim_self.holds->lost--;
+	else if (!hold)
+		hold = release_foreign(address);
+	shim_end(saved_errno);
+	return hold;
+}
+
+/* The thread's own, as only who holds a lock finds that it may not be given back. */
+void hold_put_back(struct seg_hold *hold, uint64_t address)
+{
+	struct seg_holds *list = shim_self.holds;
+
+	if (!list || hold < list->holds || hold >= list->holds + SEG_HOLDS_MAX)
+		return;
+	atomic_store_explicit((_Atomic uint64_t *)&hold->address, address, memory_order_release);
+	if (list->holds + list->top <= hold)
+		list->top = (uint32_t)(hold - list->holds) + 1;
+}

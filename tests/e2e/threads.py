@@ -1,0 +1,102 @@
+"""Locks of threads: what the shim records of each wrapped function, and what is told of those
+that somebody waits for; alive and dead."""
+import os
+import re
+import struct
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import segment, tap, views  # noqa: E402
+from lib.case import clean_environment  # noqa: E402
+
+HOLD_HELD = 2
+
+
+def held_addresses(case, pid):
+    """What the lists of a process hold, read with the second reader: {address: (kind, mode)}."""
+    found = {}
+    for name in os.listdir(case.session):
+        if not name.startswith(f"{pid}-") or not name.endswith(".seg"):
+            continue
+        for _, record in segment.Segment(os.path.join(case.session, name)).records(segment.LISTS):
+            top, = struct.unpack_from("<I", record, 12)
+            for i in range(top):
+                address, site, state, kind, mode = struct.unpack_from(
+                    "<QQBBB", record, segment.HOLDS_AT + 32 * i)
+                if address and state == HOLD_HELD:
+                    assert site, hex(address)
+                    found[address] = (kind, mode)
+    return found
+
+
+def said(victim, word):
+    return {int(line.split()[2], 16): line.split()[1] for line in victim.said
+            if line.startswith(word + " ")}
+
+
+@tap.test("every lock that a wrapped function takes is in its thread's list, what it gives back is not")
+def _(case):
+    victim = case.victim("every-lock")
+    held, taken, dropped = held_addresses(case, victim.pid), said(victim, "took"), said(victim, "drop")
+    assert len(taken) > 55 and len(dropped) >= 5, (len(taken), len(dropped))
+    unseen = [name for address, name in taken.items() if address not in held]
+    kept = [name for address, name in dropped.items() if address in held]
+    assert not unseen and not kept, f"not recorded: {unseen}; still recorded: {kept}"
+    assert set(held) == set(taken), {hex(a) for a in set(held) ^ set(taken)}
+    for address, name in taken.items():
+        mode = 1 if "rdlock" in name else 2
+        kind = 2 if "rwlock" in name else 3 if "spin" in name else 1
+        assert held[address] == (kind, mode), (name, held[address])
+    assert not case.json("graph")["locks"], "locks that nobody waits for stay out of the graph"
+
+
+@tap.test("LOCKJAM_TRACK: off records nothing of them, count only how many")
+def _(case):
+    for level in ("off", "count"):
+        victim = case.victim("every-lock", env=dict(clean_environment(), LOCKJAM_TRACK=level))
+        assert not held_addresses(case, victim.pid), level
+        assert victim.finish() == 0
+
+
+def pairs(view):
+    """[(file without its address, holder's tid, {waiters' tids})]"""
+    return sorted((re.sub(r" 0x[0-9a-f]+", "", lock["file"]),
+                   lock["holders"][0]["tid"] if lock["holders"] else None,
+                   sorted(w["tid"] for w in lock["waiters"])) for lock in view["locks"])
+
+
+@tap.test("two threads, two mutexes: who holds and who waits, by name, alive and killed")
+def _(case):
+    victim = case.victim("abba-mutex")
+    first, second = int(victim.word("first")), int(victim.word("second"))
+    expected = [("mutex (cache_lock)", first, [second]), ("mutex (index_table+0x10)", second, [first])]
+    alive = case.json("graph")
+    assert pairs(alive) == expected, pairs(alive)
+    for lock in alive["locks"]:
+        assert lock["kind"] == "mutex" and int(lock["address"], 16), lock
+        for party in lock["holders"] + lock["waiters"]:
+            assert party["evidence"] == "observed", party
+            assert views.functions(party["stack"])[0] == "take", party
+        assert lock["waiters"][0]["since_ns"], lock
+    text = case.text("graph")
+    assert re.search(r" \(pid \d+\) holding WRITE lock for mutex 0x[0-9a-f]+ \(cache_lock\)\n", text), text
+    assert re.search(r"\+\+WAITING\+\+ for WRITE lock on mutex 0x[0-9a-f]+ \(cache_lock\)\n", text), text
+    assert f"thread {second}" in text, text
+    victim.kill_all()
+    dead = case.json("report")
+    assert pairs(dead) == expected, pairs(dead)
+    for party in views.parties(dead, "holders") + views.parties(dead, "waiters"):
+        assert party["evidence"] == "recorded", party
+
+
+@tap.test("the same in one order: one waits, nothing is wrong")
+def _(case):
+    victim = case.victim("abba-mutex", "ordered")
+    view = case.json("graph")
+    assert pairs(view) == [("mutex (cache_lock)", int(victim.word("first")),
+                            [int(victim.word("second"))])], pairs(view)
+    assert not [f for f in view["findings"] if f["severity"] == "error"], view["findings"]
+
+
+if __name__ == "__main__":
+    tap.main()
