@@ -29,6 +29,7 @@ extern const struct command command_graph;
 extern const struct command command_report;
 extern const struct command command_stacks;
 extern const struct command command_signals;
+extern const struct command command_why;
 extern const struct command command_env;
 
 #endif

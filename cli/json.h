@@ -30,6 +30,8 @@ struct json_object *json_processes(const struct view *v);
 struct json_object *json_locks(struct view *v);
 struct json_object *json_waits(const struct view *v);
 struct json_object *json_findings(struct view *v);
+struct chain;
+struct json_object *json_why(struct view *v, const struct chain *c);
 struct json_object *json_signals(struct view *v);
 struct json_object *json_dispositions(const struct view *v);
 

@@ -3,6 +3,8 @@
 
 #include "cli/json.h"
 
+#define NEEDS_MAX 64 /* that are listed: of a crowd of holders `locks` has all */
+
 static void add_tid(struct json_object *o, const struct model *m, uint32_t thread)
 {
 	if (thread == MODEL_NONE)
@@ -31,7 +33,7 @@ static struct json_object *needs_array(const struct model *m, const struct model
 {
 	struct json_object *array = json_object_new_array();
 
-	for (uint32_t i = 0; i < w->need_count; i++) {
+	for (uint32_t i = 0; i < w->need_count && i < NEEDS_MAX; i++) {
 		struct json_object *o = json_object_new_object();
 
 		json_add(o, "ways", ways_array(m, &m->needs.items[w->first_need + i]));
@@ -71,6 +73,7 @@ struct json_object *json_waits(const struct view *v)
 		json_add_text(o, "unseen", w->unseen);
 		add_times(o, m, w);
 		json_add(o, "needs", needs_array(m, w));
+		json_add_number(o, "need_count", w->need_count);
 		json_object_array_add(array, o);
 	}
 	return array;

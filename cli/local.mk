@@ -11,6 +11,7 @@ cli_libcli_a_SOURCES = \
 	cli/cmd_run.c \
 	cli/cmd_signals.c \
 	cli/cmd_stacks.c \
+	cli/cmd_why.c \
 	cli/command.h \
 	cli/doing.c \
 	cli/doing.h \
@@ -19,6 +20,7 @@ cli_libcli_a_SOURCES = \
 	cli/json_locks.c \
 	cli/json_signals.c \
 	cli/json_waits.c \
+	cli/json_why.c \
 	cli/latch.c \
 	cli/latch.h \
 	cli/message.c \
@@ -39,6 +41,7 @@ cli_libcli_a_SOURCES = \
 	cli/render_text_stacks.c \
 	cli/render_text_signals.c \
 	cli/render_text_waits.c \
+	cli/render_text_why.c \
 	cli/shim.c \
 	cli/shim.h \
 	cli/signals.c \
@@ -49,7 +52,9 @@ cli_libcli_a_SOURCES = \
 	cli/text.h \
 	cli/view.c \
 	cli/view.h \
-	cli/view_threads.c
+	cli/view_threads.c \
+	cli/why.c \
+	cli/why.h
 cli_libcli_a_CPPFLAGS = $(AM_CPPFLAGS) -DPKGLIBDIR='"$(pkglibdir)"'
 cli_libcli_a_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 

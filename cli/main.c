@@ -15,8 +15,8 @@
 #include "cli/message.h"
 
 static const struct command *const commands[] = {
-	&command_run,    &command_attach,  &command_graph, &command_stacks,
-	&command_report, &command_signals, &command_env,
+	&command_run,    &command_attach, &command_graph,   &command_why,
+	&command_stacks, &command_report, &command_signals, &command_env,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -8,6 +8,8 @@
 
 #include "cli/view.h"
 
+struct chain;
+
 struct renderer {
 	/* The word behind --format. */
 	const char *name;
@@ -17,6 +19,8 @@ struct renderer {
 	void (*report)(struct view *v);
 	/* The backtraces of the view, with what their threads are doing. */
 	void (*stacks)(struct view *v);
+	/* What a process is waiting for, link by link. */
+	void (*why)(struct view *v, const struct chain *c);
 	/* The handlers of signals and what they called. */
 	void (*signals)(struct view *v);
 };

@@ -175,10 +175,20 @@ static void render_signals(struct view *v)
 	print_document(v, o);
 }
 
+static void render_why(struct view *v, const struct chain *c)
+{
+	struct json_object *o = new_document(v);
+
+	json_add(o, "why", json_why(v, c));
+	add_common(v, o);
+	print_document(v, o);
+}
+
 const struct renderer render_json = {
 	.name = "json",
 	.graph = render_graph,
 	.report = render_report,
 	.stacks = render_stacks,
 	.signals = render_signals,
+	.why = render_why,
 };

@@ -217,4 +217,5 @@ const struct renderer render_text = {
 	.report = text_report,
 	.stacks = text_stacks,
 	.signals = text_signals,
+	.why = text_why,
 };

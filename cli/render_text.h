@@ -41,6 +41,10 @@ void text_wait(const struct view *v, uint32_t thread, unsigned indent);
 /* The backtraces of all threads, process by process. */
 void text_stacks(struct view *v);
 
+/* What a process is waiting for. */
+struct chain;
+void text_why(struct view *v, const struct chain *c);
+
 /* The handlers of signals, and what the kernel tells of signals. */
 void text_signals(struct view *v);
 void text_pending(struct view *v);

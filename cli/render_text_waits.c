@@ -4,7 +4,8 @@
 #include "cli/render_text.h"
 #include "cli/text.h"
 
-#define WAYS_MAX 8 /* that are listed of a need */
+#define NEEDS_MAX 8 /* that are listed of a wait */
+#define WAYS_MAX 8  /* of a need */
 
 static const struct model_wait *wait_of(const struct model *m, uint32_t thread)
 {
@@ -51,7 +52,7 @@ void text_wait(const struct view *v, uint32_t thread, unsigned indent)
 	text_put(v->out, w->object);
 	put_times(v, w);
 	fputc('\n', v->out);
-	for (uint32_t i = 0; i < w->need_count; i++) {
+	for (uint32_t i = 0; i < w->need_count && i < NEEDS_MAX; i++) {
 		const struct model_need *need = &m->needs.items[w->first_need + i];
 
 		for (uint32_t n = 0; n < need->way_count && n < WAYS_MAX; n++)
@@ -60,6 +61,8 @@ void text_wait(const struct view *v, uint32_t thread, unsigned indent)
 			fprintf(v->out, "%*sand %u more\n", indent + 1, "",
 				need->way_count - WAYS_MAX);
 	}
+	if (w->need_count > NEEDS_MAX)
+		fprintf(v->out, "%*sand %u more\n", indent + 1, "", w->need_count - NEEDS_MAX);
 	if (w->unseen) {
 		fprintf(v->out, "%*snot all can be seen: ", indent + 1, "");
 		text_put(v->out, w->unseen);

@@ -152,8 +152,8 @@ const char *text_signal(char buffer[TEXT_SIZE], int signo)
 const char *text_count(char buffer[TEXT_SIZE], uint64_t n, const char *noun)
 {
 	int stem = (int)strlen(noun);
-	bool ends_in_y = stem && noun[stem - 1] == 'y';
-	const char *ending = ends_in_y ? "ies" : "s";
+	bool ends_in_y = stem && noun[stem - 1] == 'y', ends_in_s = stem && noun[stem - 1] == 's';
+	const char *ending = ends_in_y ? "ies" : ends_in_s ? "es" : "s";
 
 	if (n == 1) {
 		snprintf(buffer, TEXT_SIZE, "1 %s", noun);

@@ -132,27 +132,30 @@ static bool has_backtrace(const struct view *v, uint32_t process)
 	return false;
 }
 
-/*
- * Where the thread is. A living one is read; else, what a call in a handler that never returned
- * left in the record is where it was when it died.
- */
-static int add_thread(struct view *v, uint32_t thread)
+uint32_t view_thread_stack(struct view *v, uint32_t thread)
 {
 	const struct model_thread *t = &v->model->threads.items[thread];
-	struct view_backtrace b = {BACKTRACE_NOW, t->process, thread, MODEL_NONE,
-				   MODEL_NONE,    NULL,       0,      0};
-	uint32_t call = t->call, live = MODEL_NONE;
+	uint32_t call = t->call, live = MODEL_NONE, stack = t->stack;
 
-	if (t->stack != MODEL_NONE)
-		b.stack = t->stack;
-	else if (v->collector && v->model->processes.items[t->process].state == PROCESS_LIVE)
-		b.stack = live = collector_thread_stack(v->collector, thread);
-	if (!view_resolve(v, b.stack))
-		b.stack = call == MODEL_NONE ? live : v->model->calls.items[call].stack;
+	if (stack == MODEL_NONE && v->collector &&
+	    v->model->processes.items[t->process].state == PROCESS_LIVE)
+		stack = live = t->task_state == 'R' ? collector_copy_thread(v->collector, thread)
+						    : collector_thread_stack(v->collector, thread);
+	if (!view_resolve(v, stack))
+		stack = call == MODEL_NONE ? live : v->model->calls.items[call].stack;
 	/* Of a living one without frames it is said why. */
-	return view_resolve(v, b.stack) || (b.stack != MODEL_NONE && b.stack == live)
-		       ? view_add_backtrace(v, b)
-		       : 0;
+	return view_resolve(v, stack) || stack == live ? stack : MODEL_NONE;
+}
+
+static int add_thread(struct view *v, uint32_t thread)
+{
+	struct view_backtrace b = {.kind = BACKTRACE_NOW,
+				   .process = v->model->threads.items[thread].process,
+				   .thread = thread,
+				   .lock = MODEL_NONE};
+
+	b.stack = view_thread_stack(v, thread);
+	return b.stack == MODEL_NONE ? 0 : view_add_backtrace(v, b);
 }
 
 /* Does the function that took the lock still run in one of the process's stacks shown? */

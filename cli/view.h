@@ -74,6 +74,13 @@ void view_done(struct view *v);
 bool view_resolve(struct view *v, uint32_t stack);
 
 /*
+ * Where the thread is. A living one is read (one that runs is stopped for it if that was allowed);
+ * else, what a call in a handler that never returned left in the record is where it was when it
+ * died. MODEL_NONE: not known; a stack without frames says why.
+ */
+uint32_t view_thread_stack(struct view *v, uint32_t thread);
+
+/*
  * The innermost frame of the program itself: not libc's, the loader's or the shim's. NULL if the
  * stack is MODEL_NONE or has none. Valid until the next stack is resolved.
  */

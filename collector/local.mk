@@ -15,7 +15,6 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_cycle.h \
 	collector/analysis/analysis_cycle_report.c \
 	collector/analysis/analysis_detect.h \
-	collector/analysis/analysis_ended.c \
 	collector/analysis/analysis_errno.c \
 	collector/analysis/analysis_flags.c \
 	collector/analysis/analysis_group.c \
@@ -98,6 +97,13 @@ collector_libcollector_a_SOURCES = \
 	collector/model/wait.c \
 	collector/model/wait.h \
 	collector/proc/asleep.c \
+	collector/model/wait_chain.c \
+	collector/model/wait_chain.h \
+	collector/model/wait_ended.c \
+	collector/model/wait_graph.c \
+	collector/model/wait_graph.h \
+	collector/model/wait_locks.c \
+	collector/model/wait_locks.h \
 	collector/proc/crew.c \
 	collector/proc/crew.h \
 	collector/proc/held.c \

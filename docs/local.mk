@@ -8,7 +8,8 @@ dist_man_MANS += \
 	docs/man/lockjam-run.1 \
 	docs/man/lockjam-signals.1 \
 	docs/man/lockjam-stacks.1 \
-	docs/man/lockjam-suppressions.5
+	docs/man/lockjam-suppressions.5 \
+	docs/man/lockjam-why.1
 EXTRA_DIST += \
 	docs/architecture.md \
 	docs/json.md \

@@ -57,6 +57,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h \
+	tests/unit/wait_graph.c \
 	tests/unit/waits.c
 
 # --- victims: programs in one known state, and their innocent twins ----------------------------
@@ -123,6 +124,7 @@ VICTIMS = \
 	tests/victims/restarted-accept \
 	tests/victims/restarted-pipe \
 	tests/victims/ring-mixed \
+	tests/victims/ring-of \
 	tests/victims/ring-posix \
 	tests/victims/running \
 	tests/victims/stall \
@@ -318,6 +320,7 @@ E2E_TESTS = \
 	tests/e2e/namespaces.py \
 	tests/e2e/orders.py \
 	tests/e2e/owners.py \
+	tests/e2e/why.py \
 	tests/e2e/privileged.py \
 	tests/e2e/protection.py \
 	tests/e2e/stacks.py \

@@ -14,6 +14,7 @@
 #include "collector/analysis/analysis_detect.h"
 #include "collector/model/findings.h"
 #include "collector/model/frame.h"
+#include "collector/model/wait_locks.h"
 
 static void (*const detectors[])(struct model *m) = {
 	/* clang-format off: one line each */
@@ -155,6 +156,7 @@ static int compare_findings(const void *a, const void *b)
 
 void analyse(struct model *m)
 {
+	wait_add_locks(m);
 	for (size_t i = 0; i < sizeof(detectors) / sizeof(detectors[0]); i++)
 		detectors[i](m);
 	if (m->findings.count > 1)
@@ -177,16 +179,30 @@ bool analysis_has_cycle(const struct model *m)
 	return false;
 }
 
-/* The headline names processes and files; first_ns is that of the first request, if it is known. */
+/* The headline names processes and files; the identity is made of all requests in it. */
 static bool is_found_again(const struct model_finding *f, const struct model *again)
 {
 	for (uint32_t i = 0; i < again->findings.count; i++) {
 		const struct model_finding *other = &again->findings.items[i];
 		if (other->kind == f->kind && other->first_ns == f->first_ns &&
+		    other->identity == f->identity &&
 		    !strcmp(other->headline, f->headline))
 			return true;
 	}
 	return false;
+}
+
+static void forget_deadlock(struct model *m, uint32_t number)
+{
+	for (uint32_t i = 0; i < m->waits.count; i++) {
+		struct model_wait *w = &m->waits.items[i];
+
+		if (w->deadlock == number) {
+			w->deadlock = 0;
+			w->is_in_cycle = false;
+			w->stuck_need = w->stuck_by = MODEL_NONE;
+		}
+	}
 }
 
 void analysis_confirm(struct model *m, const struct model *again)
@@ -197,6 +213,8 @@ void analysis_confirm(struct model *m, const struct model *again)
 		const struct model_finding *f = &m->findings.items[i];
 		if (!is_to_be_confirmed(m, f) || is_found_again(f, again))
 			m->findings.items[kept++] = *f;
+		else
+			forget_deadlock(m, f->deadlock);
 	}
 	m->findings.count = kept;
 }

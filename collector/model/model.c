@@ -184,7 +184,7 @@ uint32_t model_add_wait(struct model *m)
 
 	if (i != MODEL_NONE) {
 		struct model_wait *w = &m->waits.items[i];
-		w->process = w->thread = w->lock = MODEL_NONE;
+		w->process = w->thread = w->lock = w->stuck_need = w->stuck_by = MODEL_NONE;
 		w->first_need = m->needs.count;
 		w->object = "";
 	}

@@ -79,6 +79,8 @@ struct model_thread {
 				 unknown */
 	char task_state;      /* of /proc/PID/stat ('S', 'R', 'D', ...), 0 unknown */
 	long syscall;         /* number it is blocked in, -1 none or unknown */
+	uint64_t ran_ns; /* on a processor since it began: the same at two looks, it has slept in
+			  * between; 0 not asked */
 	uint64_t syscall_args[6];
 	uint64_t sp, pc; /* of /proc/PID/syscall; 0 unknown */
 	uint32_t handler_depth;
@@ -123,6 +125,10 @@ enum lock_kind {
 	LOCK_LOADER, /* of the dynamic loader */
 	LOCK_KINDS
 };
+static inline bool lock_is_of_threads(enum lock_kind kind)
+{
+	return kind >= LOCK_MUTEX;
+}
 enum lock_mode {
 	MODE_READ,
 	MODE_WRITE
@@ -395,6 +401,8 @@ struct model_finding {
 	} stacks[FINDING_STACKS];
 	uint32_t stack_count;
 	uint64_t first_ns, last_ns;
+	uint32_t deadlock; /* DEADLOCK_CYCLE: its number, as in model_wait; else 0 */
+	uint64_t identity; /* of the requests in it: the same at two looks, it is the same one */
 };
 
 /* The core file that the model is about. */

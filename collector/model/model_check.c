@@ -119,6 +119,9 @@ static const char *check_wait(const struct model *m, const struct model_wait *w)
 	if ((w->kind == WAIT_LOCK) != (w->lock != MODEL_NONE) ||
 	    (w->lock != MODEL_NONE && m->locks.items[w->lock].state == LOCK_HELD))
 		return "a wait for a lock names no request";
+	if (!is_index(w->stuck_need, m->needs.count) || !is_index(w->stuck_by, m->waits.count) ||
+	    (w->deadlock && (w->stuck_need == MODEL_NONE || w->stuck_by == MODEL_NONE)))
+		return "a deadlocked wait does not say what it is stuck by";
 	if (w->first_need > m->needs.count || w->need_count > m->needs.count - w->first_need)
 		return "a wait's needs lie outside the needs";
 	for (uint32_t i = 0; i < w->need_count && !wrong; i++)

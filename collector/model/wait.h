@@ -11,6 +11,8 @@
  * A lock that two readers hold is two needs of one way each. A pipe whose other end three processes
  * hold is one need with three ways; so is a semaphore, and a set of descriptors in poll(). A thread
  * is stuck when, of one need, all ways are known and every one is stuck itself.
+ *
+ * Two waits may have the same needs, two needs the same ways: such ranges are equal, or apart.
  */
 #ifndef LOCKJAM_WAIT_H
 #define LOCKJAM_WAIT_H
@@ -60,11 +62,19 @@ struct model_wait {
 	uint64_t request;         /* tells one wait of the thread from the next (switches, sequence);
 				   * equal at two looks: it is the same wait. 0 unknown */
 	uint32_t first_need, need_count; /* into needs[] */
+	/* Filled by the analysis: */
+	uint32_t deadlock; /* it can never end because of this DEADLOCK_CYCLE (its number); 0 none */
+	bool is_in_cycle;  /* it is part of it, not only behind it */
+	uint32_t stuck_need; /* deadlock: which of its needs cannot be met */
+	uint32_t stuck_by;   /* deadlock: the wait of who would have to meet it */
 };
 
 struct model_need {
 	uint32_t hold; /* WAIT_LOCK: the lock that has to be given up; else MODEL_NONE */
 	uint32_t first_way, way_count; /* into ways[]; 0 ways: nobody that we know can do it */
+	const char *unseen; /* why not all of its ways are known, or not for sure, one clause; NULL:
+			     * they are. Such a need is never part of a proof, others of the wait may
+			     * be */
 };
 
 struct model_way {

@@ -98,6 +98,16 @@ static void read_wait(struct gather *g, uint32_t thread, pid_t pid)
 		t->waits_on = model_string(g->m, text);
 }
 
+/* The first number of schedstat: the scheduler counts while the thread runs, and only then. */
+static uint64_t read_ran(const struct proc *proc, pid_t pid, pid_t tid)
+{
+	char text[128];
+
+	if (proc_read_some(proc, text, sizeof(text), "%d/task/%d/schedstat", pid, tid) <= 0)
+		return 0;
+	return strtoull(text, NULL, 10);
+}
+
 static void read_thread(struct gather *g, uint32_t process, pid_t tid)
 {
 	pid_t pid = g->m->processes.items[process].pid;
@@ -113,6 +123,7 @@ static void read_thread(struct gather *g, uint32_t process, pid_t tid)
 	struct model_thread *t = &g->m->threads.items[i];
 
 	t->task_state = st.state;
+	t->ran_ns = read_ran(g->proc, pid, tid);
 	if (proc_read_syscall(g->proc, pid, tid, &sc) || sc.is_running)
 		return;
 	t->syscall = sc.number;

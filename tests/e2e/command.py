@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib import tap  # noqa: E402
 from lib.case import LOCKJAM, SRCDIR, clean_environment, victim_path  # noqa: E402
 
-COMMANDS = ("run", "attach", "graph", "stacks", "report", "signals", "env")
+COMMANDS = ("run", "attach", "graph", "why", "stacks", "report", "signals", "env")
 
 
 def refused(case, *arguments, status=2, word=None):
