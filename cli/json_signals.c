@@ -4,12 +4,16 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/json.h"
 #include "cli/signals.h"
 #include "cli/text.h"
 #include "collector/arch/blocking_call.h"
 #include "collector/arch/syscall_name.h"
+#include "collector/model/findings.h"
+
+#define INTERRUPTED_MAX 16
 
 static struct json_object *calls_array(const struct model *m, uint32_t handler)
 {
@@ -23,6 +27,8 @@ static struct json_object *calls_array(const struct model *m, uint32_t handler)
 		json_add_text(o, "function", calls[i].function);
 		json_add_number(o, "count", calls[i].count);
 		json_add_number(o, "in_interrupted_allocator", calls[i].reentered);
+		json_add_text(o, "why", calls[i].why);
+		json_add_bool(o, "safe_in_libc", calls[i].is_safe_in_libc);
 		json_object_array_add(array, o);
 	}
 	free(calls);
@@ -120,6 +126,60 @@ static struct json_object *ways_array(uint32_t ways)
 	return array;
 }
 
+/* By name; null where it never changed. */
+static void add_errno(struct json_object *o, const char *key, const struct model_handler *h,
+		      int number)
+{
+	char text[TEXT_SIZE];
+
+	json_add_text(o, key, h->errno_clobbered ? signals_errno(text, number) : NULL);
+}
+
+/* "write, kill" as an array. */
+static struct json_object *words_array(const char *words)
+{
+	struct json_object *array = json_object_new_array();
+
+	while (words && *words) {
+		int length = (int)strcspn(words, ",");
+
+		json_object_array_add(array, json_object_new_string_len(words, length));
+		words += length + strspn(words + length, ", ");
+	}
+	return array;
+}
+
+static struct json_object *interrupted_array(const struct model *m, uint32_t handler)
+{
+	const char *functions[INTERRUPTED_MAX];
+	uint32_t count = signals_interrupted(m, handler, functions, INTERRUPTED_MAX);
+	struct json_object *array = json_object_new_array();
+
+	for (uint32_t i = 0; i < count; i++)
+		json_object_array_add(array, json_object_new_string(functions[i]));
+	return array;
+}
+
+/* Those of the array `findings` that are about the handler: their kinds. */
+static struct json_object *findings_array(const struct model *m, uint32_t handler)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (uint32_t i = 0; i < m->findings.count; i++) {
+		const struct model_finding *f = &m->findings.items[i];
+		struct json_object *o;
+
+		if (!signals_is_about(m, f, handler))
+			continue;
+		o = json_object_new_object();
+		json_add_text(o, "kind", finding_info(f->kind)->id);
+		json_add_text(o, "severity", severity_name(f->severity));
+		json_add_text(o, "headline", f->headline);
+		json_object_array_add(array, o);
+	}
+	return array;
+}
+
 static struct json_object *handler_object(struct view *v, uint32_t handler)
 {
 	const struct model *m = v->model;
@@ -145,14 +205,20 @@ static struct json_object *handler_object(struct view *v, uint32_t handler)
 	json_add_number(o, "by_timer", h->by_timer);
 	json_add_number(o, "by_kernel", h->by_kernel);
 	json_add_int(o, "last_sender", h->last_sender);
+	json_add_text(o, "last_sender_name", h->sender_name);
 	json_add_number(o, "max_depth", h->max_depth);
 	json_add_number(o, "total_ns", h->total_ns);
 	json_add_number(o, "max_ns", h->max_ns);
 	json_add_time(o, "first_ns", m, h->first_ns);
 	json_add_time(o, "last_ns", m, h->last_ns);
 	json_add_number(o, "errno_changed", h->errno_clobbered);
+	add_errno(o, "errno_before", h, h->errno_before);
+	add_errno(o, "errno_after", h, h->errno_after);
 	json_add_bool(o, "reset", h->was_reset);
 	json_add(o, "calls", calls_array(m, handler));
+	json_add(o, "safe_calls", words_array(h->safe_calls));
+	json_add(o, "calls_interrupted", interrupted_array(m, handler));
+	json_add(o, "findings", findings_array(m, handler));
 	json_add(o, "jumps", jumps_array(m, handler));
 	json_add(o, "interruptions", interruptions_array(v, handler));
 	json_add(o, "endings", endings_array(v, handler));
@@ -171,7 +237,7 @@ struct json_object *json_signals(struct view *v)
 	return array;
 }
 
-static struct json_object *thread_signals(const struct model_thread *t)
+static struct json_object *thread_signals(const struct model_thread *t, uint64_t caught)
 {
 	const struct blocking_call *call =
 		t->syscall < 0 ? NULL : blocking_call_find(t->syscall, t->syscall_args);
@@ -181,6 +247,7 @@ static struct json_object *thread_signals(const struct model_thread *t)
 	json_add_int(o, "tid", t->tid);
 	json_add_text(o, "blocked", signals_mask(text, sizeof(text), t->blocked));
 	json_add_text(o, "pending", signals_mask(text, sizeof(text), t->pending));
+	json_add_text(o, "can_take", signals_mask(text, sizeof(text), caught & ~t->blocked));
 	json_add_text(o, "call", call ? syscall_name(call->number) : NULL);
 	if (call)
 		json_add_bool(o, "restarts", call->restart == CALL_RESTARTS);
@@ -233,8 +300,8 @@ struct json_object *json_dispositions(const struct view *v)
 		for (uint32_t t = 0; t < m->threads.count; t++)
 			if (m->threads.items[t].process == s->process &&
 			    m->threads.items[t].has_signals)
-				json_object_array_add(threads,
-						      thread_signals(&m->threads.items[t]));
+				json_object_array_add(
+					threads, thread_signals(&m->threads.items[t], s->caught));
 		json_add(o, "threads", threads);
 		json_add(o, "unreaped", unreaped_array(m, s->process));
 		json_object_array_add(array, o);

@@ -45,6 +45,7 @@ cli_libcli_a_SOURCES = \
 	cli/shim.c \
 	cli/shim.h \
 	cli/signals.c \
+	cli/signals_group.c \
 	cli/signals.h \
 	cli/suppress.c \
 	cli/suppress.h \

@@ -12,6 +12,7 @@
 #include "cli/text.h"
 #include "collector/arch/blocking_call.h"
 #include "collector/arch/syscall_name.h"
+#include "collector/model/findings.h"
 
 #define THREADS_SHOWN 8
 #define ZOMBIES_SHOWN 4
@@ -40,13 +41,15 @@ static void put_call(const struct view *v, const struct model_thread *t, uint64_
 	      v->out);
 }
 
-static void put_thread(const struct view *v, const struct model_thread *t,
-		       const struct model_signals *s)
+static void put_thread(const struct view *v, uint32_t thread, const struct model_signals *s)
 {
+	const struct model_thread *t = &v->model->threads.items[thread];
+
 	fprintf(v->out, "    thread %d", (int)t->tid);
 	put_call(v, t, s->caught & ~t->blocked);
 	put_mask(v, "blocks", t->blocked);
 	put_mask(v, "pending for it alone", t->pending);
+	put_mask(v, "it alone can take", signals_alone(v->model, s, thread));
 	fputc('\n', v->out);
 }
 
@@ -61,7 +64,7 @@ static void put_threads(const struct view *v, const struct model_signals *s)
 		if (t->process != s->process || !t->has_signals)
 			continue;
 		if (v->show_all || shown++ < THREADS_SHOWN)
-			put_thread(v, t, s);
+			put_thread(v, i, s);
 		else
 			left++;
 	}
@@ -71,8 +74,12 @@ static void put_threads(const struct view *v, const struct model_signals *s)
 
 static void put_pending(const struct view *v, const struct model_signals *s)
 {
-	uint64_t stuck = signals_stuck(v->model, s);
+	uint64_t stuck = signals_stuck(v->model, s), caught = signals_untakeable(v->model, s);
 	char text[1024], duration[TEXT_SIZE];
+
+	if (caught)
+		fprintf(v->out, "    caught, but blocked by every thread now: %s\n",
+			signals_mask(text, sizeof(text), caught));
 
 	if (stuck)
 		fprintf(v->out, "    pending %s: blocked by every thread, nobody can take them\n",
@@ -110,6 +117,23 @@ static void put_zombies(const struct view *v, uint32_t process)
 		fputc('\n', v->out);
 }
 
+/* What is found about its signals, and stands with none of its handlers. */
+static void put_findings(const struct view *v, uint32_t process)
+{
+	const struct model *m = v->model;
+
+	for (uint32_t i = 0; i < m->findings.count; i++) {
+		const struct model_finding *f = &m->findings.items[i];
+
+		if (!f->signo || f->handler || !view_finding_names(f, process))
+			continue;
+		fprintf(v->out, "    %s [%s]: ", severity_name(f->severity),
+			finding_info(f->kind)->id);
+		text_put(v->out, f->headline);
+		fputc('\n', v->out);
+	}
+}
+
 static void put_process(const struct view *v, const struct model_signals *s)
 {
 	char text[1024];
@@ -123,6 +147,7 @@ static void put_process(const struct view *v, const struct model_signals *s)
 		fprintf(v->out, "; %" PRIu64 " of %" PRIu64 " signals of its user queued",
 			s->queued, s->queue_limit);
 	fputc('\n', v->out);
+	put_findings(v, s->process);
 	put_pending(v, s);
 	put_zombies(v, s->process);
 	put_threads(v, s);

@@ -12,8 +12,10 @@
 #include "cli/text.h"
 #include "collector/arch/blocking_call.h"
 #include "collector/arch/syscall_name.h"
+#include "collector/model/findings.h"
 
 #define SIGNALS_SHOWN 50
+#define INTERRUPTED_SHOWN 4
 
 static void put_function(const struct view *v, const struct model_handler *h)
 {
@@ -44,6 +46,11 @@ static void put_deliveries(const struct view *v, const struct model_handler *h)
 		fprintf(v->out, ", nested %u deep", h->max_depth);
 	if (h->by_user)
 		fprintf(v->out, ", last from pid %d", h->last_sender);
+	if (h->by_user && h->sender_name) {
+		fputs(" (", v->out);
+		text_put(v->out, h->sender_name);
+		fputc(')', v->out);
+	}
 	fputc('\n', v->out);
 }
 
@@ -61,8 +68,12 @@ static void put_calls(const struct view *v, uint32_t handler)
 		if (calls[i].reentered)
 			fprintf(v->out, ", %" PRIu64 " of them inside the interrupted allocator",
 				calls[i].reentered);
+		else if (calls[i].is_safe_in_libc)
+			fputs(" (safe in glibc, not by POSIX)", v->out);
 		else
 			fputs(" (not async-signal-safe)", v->out);
+		if (calls[i].why && !calls[i].is_safe_in_libc)
+			fprintf(v->out, ": it %s", calls[i].why);
 		fputc('\n', v->out);
 	}
 	free(calls);
@@ -80,10 +91,63 @@ static void put_jumps(const struct view *v, uint32_t handler)
 	free(jumps);
 }
 
+static void put_interrupted(const struct view *v, uint32_t handler)
+{
+	const char *functions[INTERRUPTED_SHOWN];
+	uint32_t count = signals_interrupted(v->model, handler, functions, INTERRUPTED_SHOWN);
+
+	for (uint32_t i = 0; i < count; i++) {
+		fputs(i ? ", " : "    these calls interrupted ", v->out);
+		text_put(v->out, functions[i]);
+	}
+	if (count)
+		fputc('\n', v->out);
+}
+
+static void put_safe_calls(const struct view *v, const struct model_handler *h)
+{
+	if (h->safe_calls && *h->safe_calls)
+		fprintf(v->out, "    called %s (safe)\n", h->safe_calls);
+}
+
+/* What is wrong with it, the worst first. */
+static void put_findings(const struct view *v, uint32_t handler)
+{
+	const struct model *m = v->model;
+
+	for (int severity = SEVERITY_ERROR; severity >= SEVERITY_NOTE; severity--)
+		for (uint32_t i = 0; i < m->findings.count; i++) {
+			const struct model_finding *f = &m->findings.items[i];
+
+			if ((int)f->severity != severity || !signals_is_about(m, f, handler))
+				continue;
+			fprintf(v->out, "    %s [%s]: ", severity_name(f->severity),
+				finding_info(f->kind)->id);
+			text_put(v->out, f->headline);
+			fputc('\n', v->out);
+		}
+}
+
+static void put_ways(const struct view *v, uint32_t ways)
+{
+	const char *between = ", with ";
+
+	for (uint32_t way = 1; way <= WAYS_KNOWN; way <<= 1) {
+		if (!(ways & way))
+			continue;
+		fprintf(v->out, "%s%s", between,
+			way == WAY_CHANGE ? "a change of its flags" : signals_way(way));
+		if (way != WAY_CHANGE)
+			fputs("()", v->out);
+		between = ", ";
+	}
+}
+
 /* Where it was installed first; nothing without a stack. */
 static void put_installed(struct view *v, uint32_t handler)
 {
 	uint32_t installs = v->model->handlers.items[handler].installs;
+	uint32_t ways = v->model->handlers.items[handler].ways;
 	const struct model_frame *site = view_site(v, v->model->handlers.items[handler].stack);
 
 	if (!site)
@@ -92,7 +156,11 @@ static void put_installed(struct view *v, uint32_t handler)
 	text_site(v, site);
 	if (installs > 1)
 		fprintf(v->out, ", %u times", installs);
+	if (ways & ~(uint32_t)WAY_SIGACTION)
+		put_ways(v, ways);
 	fputc('\n', v->out);
+	if (v->show_all)
+		text_frames(v, v->model->handlers.items[handler].stack, 6);
 }
 
 /* The calls that it came into and that went on afterwards. */
@@ -138,7 +206,7 @@ static void put_handler(struct view *v, uint32_t handler)
 {
 	/* A copy: naming a stack may move the model's arrays. */
 	const struct model_handler copy = v->model->handlers.items[handler], *h = &copy;
-	char name[TEXT_SIZE], text[1024];
+	char name[TEXT_SIZE], text[1024], before[TEXT_SIZE], after[TEXT_SIZE];
 
 	fprintf(v->out, "%s ", text_signal(name, h->signo));
 	put_function(v, h);
@@ -151,28 +219,79 @@ static void put_handler(struct view *v, uint32_t handler)
 	fprintf(v->out, "    flags %s", signals_flags(text, sizeof(text), h->flags));
 	fprintf(v->out, ", mask %s", signals_mask(text, sizeof(text), h->mask));
 	fputc('\n', v->out);
+	put_findings(v, handler);
 	put_installed(v, handler);
 	put_deliveries(v, h);
 	put_calls(v, handler);
+	put_interrupted(v, handler);
+	put_safe_calls(v, h);
 	put_jumps(v, handler);
 	put_interruptions(v, handler);
 	put_endings(v, handler);
 	if (h->errno_clobbered)
-		fprintf(v->out, "    changed errno %" PRIu64 " times, first from %d to %d\n",
-			h->errno_clobbered, h->errno_before, h->errno_after);
+		fprintf(v->out, "    changed errno %" PRIu64 " times, first from %s to %s\n",
+			h->errno_clobbered, signals_errno(before, h->errno_before),
+			signals_errno(after, h->errno_after));
+}
+
+static void put_group(struct view *v, const struct handler_group *group)
+{
+	char deliveries[TEXT_SIZE];
+
+	put_handler(v, group->handler);
+	if (group->others)
+		fprintf(v->out, "    the same in %u more process%s, %s (--all shows them)\n",
+			group->others, group->others == 1 ? "" : "es",
+			text_count(deliveries, group->deliveries, "delivery"));
+}
+
+/* Each handler by itself. */
+static void put_all(struct view *v, const uint32_t *order)
+{
+	for (uint32_t i = 0; i < v->model->handlers.count; i++)
+		put_handler(v, order[i]);
+}
+
+/* Nothing happened to it, and nothing will. */
+static bool is_past(const struct model *m, uint32_t handler)
+{
+	const struct model_handler *h = &m->handlers.items[handler];
+
+	for (uint32_t i = 0; i < m->findings.count; i++)
+		if (signals_is_about(m, &m->findings.items[i], handler))
+			return false;
+	return !h->is_current && !h->was_reset && !h->deliveries;
+}
+
+static void put_groups(struct view *v, const uint32_t *order)
+{
+	uint32_t count, shown = 0, idle = 0;
+	struct handler_group *groups = signals_groups(v->model, order, &count);
+
+	for (uint32_t i = 0; groups && i < count; i++) {
+		if (is_past(v->model, groups[i].handler))
+			idle++;
+		else if (shown++ < SIGNALS_SHOWN)
+			put_group(v, &groups[i]);
+	}
+	if (shown > SIGNALS_SHOWN)
+		fprintf(v->out, "and %u more handlers (--all shows them)\n", shown - SIGNALS_SHOWN);
+	if (idle)
+		fprintf(v->out, "and %u that %s replaced before a signal came (--all shows them)\n",
+			idle, idle == 1 ? "was" : "were");
+	free(groups);
 }
 
 void text_signals(struct view *v)
 {
 	uint32_t *order = signals_order(v->model);
-	uint32_t count = v->model->handlers.count, limit = v->show_all ? UINT32_MAX : SIGNALS_SHOWN;
 
-	for (uint32_t i = 0; order && i < count && i < limit; i++)
-		put_handler(v, order[i]);
-	if (count > limit)
-		fprintf(v->out, "and %u more handlers (--all shows them)\n", count - limit);
+	if (order && v->show_all)
+		put_all(v, order);
+	else if (order)
+		put_groups(v, order);
 	text_pending(v);
-	if (count == 0 && v->model->signals.count == 0)
+	if (v->model->handlers.count == 0 && v->model->signals.count == 0)
 		fputs("No handlers of signals were recorded.\n", v->out);
 	free(order);
 	text_notes(v);

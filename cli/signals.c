@@ -11,8 +11,9 @@
 /* What decides about the order; counted once, then sorted. */
 struct rank {
 	uint32_t handler;
+	int worst; /* severity + 1 of what is found */
 	uint64_t reentered, calls, swallowed, clobbered, deliveries;
-	bool was_reset;
+	bool was_reset, is_current;
 	pid_t pid;
 	int signo;
 };
@@ -25,8 +26,10 @@ static int compare_u64(uint64_t a, uint64_t b)
 static int compare_ranks(const void *a, const void *b)
 {
 	const struct rank *x = a, *y = b;
-	int order = compare_u64(x->reentered, y->reentered);
+	int order = y->worst - x->worst;
 
+	if (!order)
+		order = compare_u64(x->reentered, y->reentered);
 	if (!order)
 		order = compare_u64(x->calls, y->calls);
 	if (!order)
@@ -38,10 +41,40 @@ static int compare_ranks(const void *a, const void *b)
 	if (!order)
 		order = compare_u64(x->deliveries, y->deliveries);
 	if (!order)
+		order = compare_u64(x->is_current, y->is_current);
+	if (!order)
 		order = compare_u64(y->pid, x->pid);
 	if (!order)
 		order = compare_u64(y->signo, x->signo);
 	return order ? order : compare_u64(y->handler, x->handler);
+}
+
+bool signals_is_about(const struct model *m, const struct model_finding *f, uint32_t handler)
+{
+	const struct model_handler *h = &m->handlers.items[handler];
+	const struct model_process *p = &m->processes.items[h->process];
+
+	if (f->signo != h->signo ||
+	    strcmp(f->handler ? f->handler : "", h->function ? h->function : ""))
+		return false;
+	if (view_finding_names(f, h->process))
+		return true;
+	/* Beyond those that it names, they are of one program. */
+	return f->process_count > FINDING_PIDS && f->processes[0] != MODEL_NONE &&
+	       !strcmp(m->processes.items[f->processes[0]].exe, p->exe);
+}
+
+static int worst_finding(const struct model *m, uint32_t handler)
+{
+	int worst = 0;
+
+	for (uint32_t i = 0; i < m->findings.count; i++) {
+		const struct model_finding *f = &m->findings.items[i];
+
+		if ((int)f->severity >= worst && signals_is_about(m, f, handler))
+			worst = (int)f->severity + 1;
+	}
+	return worst;
 }
 
 static void rank_handlers(const struct model *m, struct rank *ranks)
@@ -50,8 +83,10 @@ static void rank_handlers(const struct model *m, struct rank *ranks)
 		const struct model_handler *h = &m->handlers.items[i];
 
 		ranks[i] = (struct rank){.handler = i,
+					 .worst = worst_finding(m, i),
 					 .clobbered = h->errno_clobbered,
 					 .was_reset = h->was_reset,
+					 .is_current = h->is_current,
 					 .deliveries = h->deliveries,
 					 .pid = m->processes.items[h->process].pid,
 					 .signo = h->signo};
@@ -98,6 +133,38 @@ uint64_t signals_stuck(const struct model *m, const struct model_signals *s)
 		if (m->threads.items[i].process == s->process && m->threads.items[i].has_signals)
 			blocked &= m->threads.items[i].blocked;
 	return s->pending & blocked;
+}
+
+uint64_t signals_alone(const struct model *m, const struct model_signals *s, uint32_t thread)
+{
+	uint64_t blocked = UINT64_MAX;
+	uint32_t others = 0;
+
+	for (uint32_t i = 0; i < m->threads.count; i++) {
+		const struct model_thread *t = &m->threads.items[i];
+
+		if (i == thread || t->process != s->process || !t->has_signals)
+			continue;
+		blocked &= t->blocked;
+		others++;
+	}
+	return others ? s->caught & blocked & ~m->threads.items[thread].blocked : 0;
+}
+
+uint64_t signals_untakeable(const struct model *m, const struct model_signals *s)
+{
+	uint64_t blocked = UINT64_MAX;
+	uint32_t threads = 0;
+
+	for (uint32_t i = 0; i < m->threads.count; i++) {
+		const struct model_thread *t = &m->threads.items[i];
+
+		if (t->process != s->process || !t->has_signals)
+			continue;
+		blocked &= t->blocked;
+		threads++;
+	}
+	return threads ? s->caught & blocked : 0;
 }
 
 /* What decides about the order of processes. */
@@ -162,7 +229,9 @@ struct handler_call *signals_calls(const struct model *m, uint32_t handler, bool
 		while (j < *count && strcmp(calls[j].function, c->function))
 			j++;
 		if (j == *count)
-			calls[(*count)++].function = c->function;
+			calls[(*count)++] =
+				(struct handler_call){.function = c->function, .why = c->why};
+		calls[j].is_safe_in_libc = c->is_safe_in_libc;
 		calls[j].count += c->count;
 		if (c->is_allocator && c->has_interrupted_allocator)
 			calls[j].reentered += c->count;
@@ -205,6 +274,16 @@ const char *signals_flags(char *buffer, size_t size, uint32_t flags)
 		append(buffer, size, "|", rest);
 	if (!*buffer)
 		append(buffer, size, "", "0");
+	return buffer;
+}
+
+const char *signals_errno(char buffer[TEXT_SIZE], int number)
+{
+	const char *name = number ? strerrorname_np(number) : "0";
+
+	if (name)
+		return name;
+	snprintf(buffer, TEXT_SIZE, "%d", number);
 	return buffer;
 }
 

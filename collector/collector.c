@@ -98,6 +98,8 @@ static int look(struct collector *c, const struct collect_options *options,
 		signals_read(&c->gather);
 		signals_watch(&c->gather);
 	}
+	if (!r && c->options.want_handlers)
+		senders_name(&c->gather);
 	if (!r && options->want_threads && options->target_count)
 		tasks_read_targets(&c->gather);
 	if (!r && options->want_waits && !gather_is_saved(&c->gather))

@@ -173,6 +173,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/select_open.c \
 	collector/source/select_path.c \
 	collector/source/select_reduce.c \
+	collector/source/senders.c \
 	collector/source/signals.c \
 	collector/source/signals.h \
 	collector/source/signals_watch.c \

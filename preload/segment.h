@@ -330,6 +330,13 @@ struct seg_edge {
 };
 static_assert(sizeof(struct seg_edge) == 80, "ABI");
 
+/* Safe functions that are seen when a handler calls them: those that wake somebody, or do the work. */
+#define SEG_SAFE_CALLS(CALL) \
+	CALL(write) CALL(writev) CALL(pwrite) CALL(pwrite64) CALL(send) CALL(sendto) \
+	CALL(sendmsg) CALL(eventfd_write) CALL(sem_post) CALL(kill) CALL(raise) CALL(tgkill) \
+	CALL(pthread_kill) CALL(sigqueue) CALL(pthread_sigqueue) CALL(wait) CALL(waitid) \
+	CALL(waitpid) CALL(shutdown) CALL(mq_send)
+
 /* A signal disposition that was in force at some time: one record per (signo, handler, flags). */
 struct seg_handler {
 	uint32_t seq;
@@ -342,7 +349,7 @@ struct seg_handler {
 	uint32_t stack;    /* where first installed */
 	uint64_t deliveries;  /* atomic add */
 	uint64_t by_user;     /* atomic add: si_code <= 0 (kill, sigqueue, tgkill) */
-	uint64_t by_timer;    /* atomic add: SI_TIMER */
+	uint64_t by_timer;    /* atomic add: SI_TIMER; of setitimer() and alarm() since version 4 */
 	uint64_t by_kernel;   /* atomic add: all others */
 	int32_t last_sender;  /* si_pid of the last by_user */
 	uint32_t max_depth;   /* of nesting seen when it was entered, 1 = not nested */
@@ -357,8 +364,11 @@ struct seg_handler {
 			* by fork, or found there */
 	uint64_t acted; /* version 4, atomic add: returns of handlers that did more than to set a flag, as
 			 * seg_interruption.acted */
+	uint64_t safe_calls; /* version 4, atomic or: which of SEG_SAFE_CALLS it called, bit 0 the first */
 };
-static_assert(sizeof(struct seg_handler) == 144, "ABI");
+#define SEG_HANDLER_SIZE_1 144 /* of versions 1 to 3 */
+static_assert(offsetof(struct seg_handler, safe_calls) == SEG_HANDLER_SIZE_1, "ABI");
+static_assert(sizeof(struct seg_handler) == 152, "ABI");
 
 /*
  * A system call that a handler came into and that is asked once more when the handler returns: the

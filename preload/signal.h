@@ -53,6 +53,7 @@ struct shim_frame {
 	bool is_maybe_allocator;       /* SEG_FIND_MAYBE_ALLOC */
 	bool is_allocator_known;       /* is the next */
 	bool has_interrupted_allocator; /* protect.c: by the interrupted stack */
+	uint64_t safe_calls; /* as seg_handler.safe_calls, by this frame */
 	bool has_acted; /* it called something: it does more than to set a flag */
 	uint64_t entered_ns;
 	uint64_t serial; /* 0 = free; tells one use of this frame from the next */

@@ -4,6 +4,7 @@
  */
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "preload/finding.h"
 #include "preload/lookup.h"
@@ -223,6 +224,45 @@ static void jump(uint32_t id, struct shim_frame *frame, const uint64_t *regs)
 	}
 }
 
+/* Its bit of seg_handler.safe_calls. A libc may lack some of these functions, or their thunks. */
+static uint8_t safe_bit(uint32_t id)
+{
+	static const char *const names[] = {
+#define NAME(name) #name,
+		SEG_SAFE_CALLS(NAME)
+#undef NAME
+	};
+	static _Atomic uint8_t bits[THUNK_COUNT]; /* plus 1 */
+	uint8_t bit = atomic_load_explicit(&bits[id], memory_order_relaxed);
+
+	if (bit)
+		return bit - 1;
+	static_assert(sizeof(names) / sizeof(names[0]) <= 64, "bits of seg_handler.safe_calls");
+	while (bit < sizeof(names) / sizeof(names[0]) && strcmp(names[bit], thunk_info[id].name) != 0)
+		bit++;
+	if (bit == sizeof(names) / sizeof(names[0]))
+		bit = 64; /* none of them */
+	atomic_store_explicit(&bits[id], bit + 1, memory_order_relaxed);
+	return bit;
+}
+
+/* Which, not how often: most handlers make one such call each time. */
+static void note_safe_call(uint32_t id, struct shim_frame *frame)
+{
+	uint8_t number = safe_bit(id);
+	uint64_t bit = number < 64 ? UINT64_C(1) << number : 0;
+	struct seg_handler *record;
+	int saved_errno;
+
+	if (!(bit & ~frame->safe_calls) || !shim_begin(&saved_errno))
+		return;
+	frame->safe_calls |= bit;
+	record = segment_record(SEG_HANDLERS, signal_record(frame->disposition));
+	if (record)
+		atomic_fetch_or((_Atomic uint64_t *)&record->safe_calls, bit);
+	shim_end(saved_errno);
+}
+
 /* Returns the function that takes the called one's place, NULL: the real one. */
 static void *look_at(uint32_t id, const uint64_t *regs)
 {
@@ -236,6 +276,8 @@ static void *look_at(uint32_t id, const uint64_t *regs)
 		frame->has_acted = true;
 	if (info->way == THUNK_ALLOC)
 		instead = protect_inside(id, frame);
+	if (info->way == THUNK_ACT)
+		note_safe_call(id, frame);
 	if (info->way == THUNK_JUMP)
 		jump(id, frame, regs);
 	else if (info->why)

@@ -208,6 +208,7 @@ push(const struct disposition *d, ucontext_t *context, uintptr_t address, uintpt
 	frame->finding = 0;
 	frame->is_described = false;
 	frame->has_acted = false;
+	frame->safe_calls = 0;
 	frame->is_allocator_known = false;
 	frame->record = 0;
 	frame->logged = false;
@@ -234,10 +235,18 @@ static void raise_to(uint64_t *maximum, uint64_t value)
 		;
 }
 
+/* setitimer() and alarm() have no code of their own. */
+static bool is_timer(const siginfo_t *info)
+{
+	return info->si_code == SI_TIMER ||
+	       (info->si_code == SI_KERNEL &&
+		(info->si_signo == SIGALRM || info->si_signo == SIGVTALRM || info->si_signo == SIGPROF));
+}
+
 static void count_delivery(struct seg_handler *record, const siginfo_t *info, uint64_t now)
 {
 	add(&record->deliveries, 1);
-	if (info->si_code == SI_TIMER) {
+	if (is_timer(info)) {
 		add(&record->by_timer, 1);
 	} else if (info->si_code <= 0) {
 		add(&record->by_user, 1);

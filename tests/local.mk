@@ -90,6 +90,7 @@ VICTIMS = \
 	tests/victims/handler-flags-meant \
 	tests/victims/handler-posix \
 	tests/victims/handler-safe \
+	tests/victims/handler-told \
 	tests/victims/handler-why \
 	tests/victims/headless \
 	tests/victims/heap-crash \

@@ -281,6 +281,8 @@ struct model_handler {
 	uint32_t stack; /* where installed first */
 	uint64_t deliveries, by_user, by_timer, by_kernel;
 	pid_t last_sender;
+	const char *sender_name; /* what it is, or was; NULL unknown */
+	const char *safe_calls;  /* "write, kill": safe functions that it was seen to call; "" none */
 	uint32_t max_depth;
 	uint64_t total_ns, max_ns, first_ns, last_ns;
 	uint64_t errno_clobbered;

@@ -191,6 +191,22 @@ static_assert((int)WAY_SIGACTION == (int)SEG_INSTALL_SIGACTION &&
 		      (int)WAY_CHANGE == (int)SEG_INSTALL_CHANGE,
 	      "the model's ways are the segment's");
 
+/* "write, kill" */
+static const char *safe_calls_text(struct model *m, uint64_t calls)
+{
+	static const char *const names[] = {
+#define NAME(name) #name,
+		SEG_SAFE_CALLS(NAME)
+#undef NAME
+	};
+	const char *text = "";
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (calls >> i & 1)
+			text = *text ? model_stringf(m, "%s, %s", text, names[i]) : names[i];
+	return text;
+}
+
 static void import_handler(struct importer *im, uint32_t index, const void *record)
 {
 	const struct seg_handler *r = record;
@@ -214,6 +230,7 @@ static void import_handler(struct importer *im, uint32_t index, const void *reco
 		.by_timer = r->by_timer,
 		.by_kernel = r->by_kernel,
 		.last_sender = r->last_sender,
+		.safe_calls = safe_calls_text(im->m, r->safe_calls),
 		.max_depth = r->max_depth,
 		.total_ns = r->total_ns,
 		.max_ns = r->max_ns,

@@ -24,6 +24,22 @@ threading.Thread(target=s.accept, daemon=True).start()
 print("ready", flush=True)
 sys.stdin.buffer.raw.read(1)
 """
+# Its second thread blocks what the first one takes, and both block the other.
+LONE = """
+import signal, socket, sys, threading
+for name in %r, %r:
+    signal.signal(name, lambda *_: None)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen()
+def wait():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    s.accept()
+threading.Thread(target=wait, daemon=True).start()
+print("ready", flush=True)
+sys.stdin.buffer.raw.read(1)
+"""
 CAUGHT = [int(signal.SIGHUP), int(signal.SIGUSR1)]
 IGNORED = [int(signal.SIGUSR2)]
 
@@ -142,6 +158,20 @@ for _mode in ("open", "ignored", "default", "signalfd", "sigwait", "ppoll", "chi
 def _(case):
     found, _ = held_back(case, "handler", shim="run")
     assert found is None, found
+
+
+@tap.test("which thread can take a signal: one alone, none")
+def _(case):
+    child = case.start([sys.executable, "-c", LONE % (int(signal.SIGHUP), int(signal.SIGUSR1))])
+    child.await_ready()
+    wait_until(lambda: calls(case, child.pid), "the thread in its call")
+    threads = {t["tid"]: t for t in look(case, child.pid)["threads"]}
+    takers = [t for t in threads.values() if "SIGHUP" in t["can_take"]]
+    assert [t["tid"] for t in takers] == [child.pid], threads
+    assert not [t for t in threads.values() if "SIGUSR1" in t["can_take"]], threads
+    text = case.lockjam("signals", str(child.pid)).stdout
+    assert re.search(rf"^    thread {child.pid}\b.*; it alone can take .*SIGHUP", text, re.M), text
+    assert "    caught, but blocked by every thread now: SIGUSR1\n" in text, text
 
 
 @tap.test("a process that is gone is a clear error")

@@ -144,6 +144,50 @@ def _(case):
     assert "SIGALRM" in text and "on_alarm" in text and "SA_RESTART" in text, text
 
 
+@tap.test("signals: what is found, who sent it, what it called and interrupted, errno by name")
+def _(case):
+    victim = case.victim("handler-told")
+    (h,) = case.json("signals")["signals"]
+    assert [(f["kind"], f["severity"]) for f in h["findings"]] == [
+        ("unsafe-call-in-handler", "warning"), ("unportable-call-in-handler", "note"),
+        ("errno-clobbered", "warning")], h["findings"]
+    assert (h["errno_before"], h["errno_after"]) == ("EINTR", "EBADF"), h
+    assert (h["by_user"], h["by_timer"], h["by_kernel"]) == (1, 1, 0), h
+    assert h["last_sender"] == int(victim.word("sender")), h
+    assert h["last_sender_name"].endswith("handler-told"), h
+    assert h["safe_calls"] == ["write", "kill"], h
+    calls = {c["function"]: c for c in h["calls"]}
+    assert {"getenv", "localtime"} <= set(calls), calls
+    assert calls["getenv"]["safe_in_libc"] and not calls["localtime"]["safe_in_libc"], calls
+    assert "time zone" in calls["localtime"]["why"], calls
+    assert h["calls_interrupted"], h
+    assert h["installed_with"] == ["sigaction"], h
+
+    text = case.text("signals")
+    for line in (r"    warning \[unsafe-call-in-handler\]: localtime\(\) was called in ",
+                 r"    note \[unportable-call-in-handler\]: getenv\(\) was called in ",
+                 r"    2 deliveries \(1 by user, 1 by timer, 0 by kernel\), .*, last from pid "
+                 + victim.word("sender") + r" \(\S*handler-told\)$",
+                 r"    called localtime 2 times \(not async-signal-safe\): it .*time zone",
+                 r"    called getenv 2 times \(safe in glibc, not by POSIX\)$",
+                 r"    called write, kill \(safe\)$",
+                 r"    these calls interrupted ",
+                 r"    changed errno \d+ times, first from EINTR to EBADF$"):
+        assert re.search("^" + line, text, re.M), f"{line}\n{text}"
+    assert "      #0 " not in text and "      #0 " in case.text("signals", "--all")
+
+
+@tap.test("signals: equal handlers of equal processes are one paragraph")
+def _(case):
+    for _index in range(3):
+        case.victim("handler-safe", shim="preload")
+    assert len(case.json("signals")["signals"]) == 3
+    text = case.text("signals")
+    assert text.count("SIGALRM on_alarm") == 1, text
+    assert re.search(r"^    the same in 2 more processes, \d+ deliver", text, re.M), text
+    assert case.text("signals", "--all").count("SIGALRM on_alarm") == 3
+
+
 @tap.test("a handler on an alternate stack: the stack goes on where it was interrupted")
 def _(case):
     victim = case.victim("altstack")
