@@ -106,6 +106,8 @@ collector_libcollector_a_SOURCES = \
 	collector/model/wait_locks.h \
 	collector/proc/crew.c \
 	collector/proc/crew.h \
+	collector/proc/ends.c \
+	collector/proc/ends.h \
 	collector/proc/held.c \
 	collector/proc/held.h \
 	collector/proc/kernel_locks.c \
@@ -114,7 +116,6 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/lock_call.h \
 	collector/proc/proc.c \
 	collector/proc/proc.h \
-	collector/proc/proc_asleep.c \
 	collector/proc/proc_task.c \
 	collector/proc/program.c \
 	collector/proc/thread_lock.c \
@@ -183,12 +184,15 @@ collector_libcollector_a_SOURCES = \
 	collector/source/source_memory.c \
 	collector/source/source_segments.c \
 	collector/source/source_tasks.c \
-	collector/source/zombies.c \
 	collector/source/waits.c \
 	collector/source/waits.h \
 	collector/source/waits_call.c \
 	collector/source/waits_child.c \
+	collector/source/waits_descriptor.c \
+	collector/source/waits_pipe.c \
+	collector/source/waits_set.c \
 	collector/source/waits_time.c \
+	collector/source/zombies.c \
 	collector/stack/classify.c \
 	collector/stack/stack.c \
 	collector/stack/stack.h \

@@ -70,7 +70,8 @@ bool proc_asleep_ns(const struct proc *proc, pid_t pid, pid_t tid, uint64_t *ns)
 	uint64_t then, now;
 	int processor = read_processor(proc, pid, tid);
 
-	if (!proc_is_here(proc) || !read_last_run(proc, pid, tid, &then) ||
+	/* The scheduler forgets it (0) of a thread that it moves to another processor. */
+	if (!proc_is_here(proc) || !read_last_run(proc, pid, tid, &then) || !then ||
 	    !read_clock(proc, processor, &now) || now < then)
 		return false;
 	*ns = now - then;

@@ -115,12 +115,4 @@ int proc_read_task(const struct proc *p, pid_t pid, pid_t tid, struct proc_task 
 /* The number that the process has in the pid namespace that is so deep below ours; 0 none. */
 pid_t proc_number_at(const struct proc *p, pid_t pid, unsigned depth);
 
-/* --- proc_asleep.c ---------------------------------------------------------------------------- */
-
-/*
- * How long a thread has been asleep, by the scheduler's clock of the processor on which it went to
- * sleep. False where the kernel does not tell (/proc/PID/sched), or we may not run there.
- */
-bool proc_asleep_ns(const struct proc *p, pid_t pid, pid_t tid, uint64_t *ns);
-
 #endif

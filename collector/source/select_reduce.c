@@ -157,6 +157,21 @@ static void remap_events(struct reducer *r)
 	m->events.count = kept;
 }
 
+/* Whoever adds to the model after this finds what is left of it. */
+static void index_again(struct gather *g)
+{
+	const struct model *m = g->m;
+	bool is_ok = true;
+
+	index_done(&g->processes);
+	index_done(&g->resources);
+	for (uint32_t i = 0; is_ok && i < m->processes.count; i++)
+		is_ok = index_add(&g->processes, m->processes.items[i].pid, i);
+	for (uint32_t i = 0; is_ok && i < m->resources.count; i++)
+		is_ok = index_add(&g->resources, m->resources.items[i].ino, i);
+	g->m->out_of_memory |= !is_ok;
+}
+
 static uint32_t *new_map(uint32_t count)
 {
 	return calloc(count + (size_t)1, sizeof(uint32_t));
@@ -189,6 +204,7 @@ int select_reduce(struct gather *g, bool *is_kept)
 		remap(&r);
 		remap_interruptions(&r);
 		remap_events(&r);
+		index_again(g);
 	}
 	free(r.is_related);
 	free(r.processes);

@@ -337,6 +337,7 @@ void waits_collect(struct gather *g)
 			   all.queue.count - done);
 	if (g->m->waits.count >= WAITS_MAX)
 		model_note(g->m, "only the first %d waits are told", WAITS_MAX);
+	ends_free(all.ends);
 	free(all.queue.items);
 	index_done(&all.queued);
 }

@@ -11,12 +11,14 @@
 #ifndef LOCKJAM_WAITS_H
 #define LOCKJAM_WAITS_H
 
+#include "collector/proc/ends.h"
 #include "collector/source/source.h"
 
 struct waits {
 	struct gather *g;
 	MODEL_ARRAY(uint32_t) queue; /* processes to be looked at, in the order they were found */
 	struct index queued;         /* pid -> queue */
+	struct ends *ends;           /* NULL: nobody needed them yet */
 	uint32_t asked_since;        /* how often it was asked since when somebody sleeps */
 };
 
@@ -29,6 +31,7 @@ struct waiting {
 	struct proc_task task;
 	struct proc_syscall call;
 	uint32_t wait, need; /* need MODEL_NONE: none was begun */
+	unsigned epolls;     /* in how many epoll sets, one in the other, we are */
 	uint64_t asleep_ns;  /* 0: not known */
 };
 
@@ -77,5 +80,46 @@ void waiting_deadline(struct waiting *w, uint64_t address, int clock);
 void waiting_wait4(struct waiting *w);
 void waiting_waitid(struct waiting *w);
 void waiting_vfork(struct waiting *w); /* the parent of a vfork sleeps until its child executes */
+
+/* --- waits_descriptor.c: a descriptor, alone or one of a set --------------------------------- */
+
+enum direction {
+	DIRECTION_IN,
+	DIRECTION_OUT,
+};
+
+/* What a descriptor turned out to be. */
+struct waited {
+	enum wait_kind kind;
+	const char *object; /* "input of pipe:[1234]" */
+};
+
+/* Adds the ways by which the descriptor may become ready to the need that was begun. */
+struct waited waiting_descriptor(struct waiting *w, int fd, enum direction direction);
+
+/* The calls that wait for one: in their first argument. */
+void waiting_input(struct waiting *w);
+void waiting_output(struct waiting *w);
+void waiting_open(struct waiting *w); /* open(), of a FIFO */
+
+/* Who has what open, read when it is needed first; NULL: memory is out. */
+struct ends *waits_ends(struct waits *all);
+/* Those who have it, each as a way. How many. */
+uint32_t waiting_ends(struct waiting *w, enum end_kind kind, uint64_t number, const char *how);
+/* Of what was found by descriptors: processes that do not show theirs may have it, too. */
+void waiting_hidden(struct waiting *w, uint32_t found, const char *what);
+
+/* --- waits_pipe.c ----------------------------------------------------------------------------- */
+
+struct waited waiting_pipe(struct waiting *w, int fd, uint64_t ino, enum direction asked);
+struct waited waiting_fifo(struct waiting *w, int fd, const char *path, enum direction direction);
+
+/* --- waits_set.c ------------------------------------------------------------------------------ */
+
+void waiting_poll(struct waiting *w);
+void waiting_select(struct waiting *w);
+void waiting_epoll(struct waiting *w);
+/* Those of an epoll descriptor, as ways of the need that was begun. */
+void waiting_epoll_set(struct waiting *w, int fd);
 
 #endif

@@ -40,6 +40,34 @@ static const struct {
 	{SYS_rt_sigsuspend, wait_for_signal},
 	{SYS_rt_sigtimedwait, wait_for_signal},
 	{SYS_restart_syscall, wait_restarted},
+	{SYS_read, waiting_input},
+	{SYS_readv, waiting_input},
+	{SYS_pread64, waiting_input},
+	{SYS_preadv, waiting_input},
+	{SYS_splice, waiting_input},
+	{SYS_tee, waiting_input},
+	{SYS_write, waiting_output},
+	{SYS_writev, waiting_output},
+	{SYS_pwrite64, waiting_output},
+	{SYS_pwritev, waiting_output},
+	{SYS_sendfile, waiting_output},
+#ifdef SYS_open
+	{SYS_open, waiting_open},
+#endif
+	{SYS_openat, waiting_open},
+#ifdef SYS_poll
+	{SYS_poll, waiting_poll},
+#endif
+	{SYS_ppoll, waiting_poll},
+#ifdef SYS_select
+	{SYS_select, waiting_select},
+#endif
+	{SYS_pselect6, waiting_select},
+#ifdef SYS_epoll_wait
+	{SYS_epoll_wait, waiting_epoll},
+#endif
+	{SYS_epoll_pwait, waiting_epoll},
+	{SYS_epoll_pwait2, waiting_epoll},
 };
 
 static const char *call_name(const struct waiting *w)

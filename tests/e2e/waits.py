@@ -15,6 +15,12 @@ def is_in(pid, word):
     return word in (proc.read(pid, "wchan") or "")
 
 
+def is_reading(pid, descriptor):
+    """Blocked in read(), or another call with its number, of this descriptor."""
+    words = (proc.read(pid, "syscall") or "").split()
+    return proc.state(pid) == "S" and len(words) > 1 and int(words[1], 16) == descriptor
+
+
 def waits_of(case, pid):
     """(the wait of the main thread, all waits by (pid, tid))"""
     view = case.json_now("stacks", str(pid))
@@ -141,11 +147,179 @@ def _(case):
     assert (child, child) in every
 
 
+PIPE = "pipe_read"
+
+
+@tap.test("a reader of a pipe waits for all who have the write end, itself among them")
+def _(case):
+    actor = case.actor()
+    actor.do("r, w = os.pipe()")
+    writers = [actor.do("child()") for _ in range(2)]
+    reader = actor.do("child('os.close(w)')")
+    actor.send("os.read(r, 1)")
+    wait_until(lambda: is_in(actor.pid, PIPE), "the read to block")
+    wait, every = waits_of(case, actor.pid)
+    assert wait["kind"] == "pipe" and wait["unseen"] is None, wait
+    assert ways(wait) == [[(pid, None) for pid in sorted([actor.pid, *writers])]], (wait, reader)
+    assert all((pid, pid) in every for pid in writers) and (reader, reader) not in every, every
+    alone = case.actor()
+    alone.do("r, w = os.pipe()")
+    alone.send("os.read(r, 1)")
+    wait_until(lambda: is_in(alone.pid, PIPE), "the read to block")
+    wait, _ = waits_of(case, alone.pid)
+    assert ways(wait) == [[(alone.pid, None)]] and wait["unseen"] is None, wait
+    text = case.lockjam("stacks", str(alone.pid)).stdout
+    assert " waits for input of pipe:[" in text and \
+        f"(pid {alone.pid}) holds the write end\n" in text, text
+
+
+@tap.test("who fills a pipe waits for its readers")
+def _(case):
+    actor = case.actor()
+    actor.do("r, w = os.pipe()")
+    reader = actor.do("child('os.close(w)')")
+    actor.do("child('os.close(r)')")
+    actor.do("os.close(r)")
+    actor.send("os.write(w, bytes(1 << 20))")
+    wait_until(lambda: is_in(actor.pid, "pipe_write"), "the write to block")
+    wait, _ = waits_of(case, actor.pid)
+    assert ways(wait) == [[(reader, None)]] and wait["unseen"] is None, wait
+    assert wait["object"].startswith("room in pipe:["), wait
+
+
+@tap.test("a FIFO: who opens it, and who reads it")
+def _(case):
+    actor = case.actor()
+    actor.do("os.mkfifo('fifo')")
+    actor.send("os.open('fifo', os.O_WRONLY)")
+    wait_until(lambda: is_in(actor.pid, "wait_for_partner"), "the open to block")
+    wait, _ = waits_of(case, actor.pid)
+    assert wait["kind"] == "pipe" and wait["unseen"] and ways(wait) == [[]], wait
+    assert "the FIFO fifo for reading" in wait["object"], wait
+    reader, decoy = case.actor(), case.actor()
+    decoy.do("os.mkdir('other')")
+    decoy.do("os.mkfifo('other/fifo')")
+    decoy.do("os.open('other/fifo', os.O_RDWR)")
+    reader.do("fd = os.open('fifo', os.O_RDONLY)")
+    reader.send("os.read(fd, 1)")
+    wait_until(lambda: is_in(reader.pid, PIPE), "the read to block")
+    wait, _ = waits_of(case, reader.pid)
+    assert ways(wait) == [[(actor.pid, None)]], (wait, decoy.pid)
+    assert wait["object"] == f"input of the FIFO {case.path('fifo')}", wait
+
+
+SETS = {"poll": ["p = select.poll()", "[p.register(fd, select.POLLIN) for fd in (a, b)]",
+                 "p.poll({ms})"],
+        "select": ["select.select([a], [b], [], {s})"],
+        "epoll": ["p = select.epoll()", "[p.register(fd, select.EPOLLIN) for fd in (a, b)]",
+                  "p.poll({s})"],
+        "epoll in epoll": ["q = select.epoll()",
+                           "[q.register(fd, select.EPOLLIN) for fd in (a, b)]",
+                           "p = select.epoll()", "p.register(q.fileno(), select.EPOLLIN)",
+                           "p.poll({s})"]}
+
+
+def is_polling(pid):
+    return any(is_in(pid, word) for word in ("poll", "select"))
+
+
+@tap.test("a set of descriptors is one need with the ways of all, with or without a limit of time")
+def _(case):
+    for name, lines in SETS.items():
+        for limit in (None, 900):
+            actor = case.actor()
+            actor.do("import select")
+            actor.do("a, wa = os.pipe()")
+            actor.do("b, wb = os.pipe()")
+            if name == "select":  # the second is asked for room: fill it; its reader is a child
+                actor.do("b, wb = wb, b")
+                actor.do("os.set_blocking(b, False)")
+                actor.do("exec('try:\\n while 1: os.write(b, bytes(4096))\\nexcept OSError: 0')")
+            first = actor.do("child('os.close(wb)')")
+            second = actor.do("child('os.close(wa)')")
+            actor.do("os.close(wa), os.close(wb)")
+            for line in lines[:-1]:
+                actor.do(line)
+            actor.send(lines[-1].format(s=limit or ("None" if name == "select" else -1),
+                                        ms=limit * 1000 if limit else -1))
+            wait_until(lambda a=actor: is_polling(a.pid), f"{name} to block")
+            wait, _ = waits_of(case, actor.pid)
+            assert wait["kind"] == "events" and wait["unseen"] is None, (name, wait)
+            assert sorted(ways(wait)[0]) == sorted([(first, None), (second, None)]), (name, wait)
+            assert wait["ends_by_itself"] == bool(limit), (name, wait)
+
+
+@tap.test("a set in which one descriptor can be anybody's is no proof; nor is a dead number")
+def _(case):
+    actor = case.actor()
+    actor.do("import select")
+    actor.do("a, w = os.pipe()")
+    actor.do("s = socket.create_server(('127.0.0.1', 0))")
+    actor.send("select.select([a, s], [], [])")
+    wait_until(lambda: is_polling(actor.pid), "select to block")
+    wait, _ = waits_of(case, actor.pid)
+    assert (actor.pid, None) in ways(wait)[0] and wait["unseen"], wait
+    other = case.actor()
+    other.do("import select")
+    other.do("a, w = os.pipe()")
+    other.do("p = select.epoll()")
+    other.do("p.register(a, select.EPOLLIN)")
+    other.do("copy = os.dup(a)")  # keeps it in the set
+    other.do("os.dup2(0, a)")
+    other.send("p.poll(-1)")
+    wait_until(lambda: is_polling(other.pid), "epoll_wait to block")
+    wait, _ = waits_of(case, other.pid)
+    assert "was closed" in wait["unseen"], wait
+
+
+@tap.test("eventfd, timerfd, signalfd, pidfd, inotify and terminals")
+def _(case):
+    actor = case.actor()
+    actor.do("fd = _libc.eventfd(0, 0)")
+    actor_fd = actor.do("fd")
+    heir = actor.do("child()")
+    actor.send("os.read(fd, 8)")
+    wait_until(lambda: is_reading(actor.pid, actor_fd), "the read to block")
+    wait, _ = waits_of(case, actor.pid)
+    assert ways(wait) == [[(actor.pid, None), (heir, None)]] and wait["unseen"], wait
+    timer = case.actor()
+    timer.do("fd = _libc.timerfd_create(1, 0)")
+    timer.do("_libc.timerfd_settime(fd, 0, struct.pack('4q', 0, 0, 400, 0), None)")
+    timer_fd = timer.do("fd")
+    timer.send("os.read(fd, 8)")
+    wait_until(lambda: is_reading(timer.pid, timer_fd), "the read to block")
+    wait, _ = waits_of(case, timer.pid)
+    assert wait["kind"] == "sleep" and wait["ends_by_itself"], wait
+    assert 300 * 10**9 < wait["until_ns"] - time.time_ns() < 401 * 10**9, wait
+    watcher = case.actor()
+    child = watcher.do("child()")
+    watcher.do("import select")
+    watcher.do(f"fd = os.pidfd_open({child})")
+    watcher.send("select.select([fd], [], [])")
+    wait_until(lambda: is_polling(watcher.pid), "select to block")
+    wait, _ = waits_of(case, watcher.pid)
+    assert ways(wait) == [[(child, None)]] and wait["unseen"] is None, wait
+    files = case.actor()
+    files.do("fd = _libc.inotify_init()")
+    descriptor = files.do("fd")
+    files.send("os.read(fd, 8)")
+    wait_until(lambda: is_reading(files.pid, descriptor), "the read to block")
+    wait, _ = waits_of(case, files.pid)
+    assert wait["kind"] == "events" and "any process" in wait["unseen"], wait
+    terminal = case.actor()
+    terminal.do("a, b = os.openpty()")
+    descriptor = terminal.do("b")
+    terminal.send("os.read(b, 1)")
+    wait_until(lambda: is_reading(terminal.pid, descriptor), "the read to block")
+    wait, _ = waits_of(case, terminal.pid)
+    assert wait["kind"] == "terminal" and wait["unseen"], wait
+
+
 @tap.test("who runs waits for nothing")
 def _(case):
     victim = case.victim("running", "2", shim=None)
     _, every = waits_of(case, victim.pid)
-    assert [tid for _, tid in every] == [victim.pid], every
+    assert [tid for pid, tid in every if pid == victim.pid] == [victim.pid], every
 
 
 if __name__ == "__main__":
