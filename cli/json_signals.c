@@ -107,6 +107,7 @@ static struct json_object *interruptions_array(struct view *v, uint32_t handler)
 		json_add_bool(o, "restarts", call->restart == CALL_RESTARTS);
 		json_add_number(o, "count", x.count);
 		json_add_number(o, "acted", x.acted);
+		json_add_number(o, "waited_ns", x.waited_ns);
 		json_add_time(o, "first_ns", m, x.first_ns);
 		json_add_time(o, "last_ns", m, x.last_ns);
 		json_add(o, "frames", json_frames(v, x.stack));

@@ -178,7 +178,10 @@ static void put_interruptions(const struct view *v, uint32_t handler)
 			text_count(buffer, x->count, "delivery"), syscall_name(call->number));
 		if (syscall_has_descriptor(call->number))
 			fprintf(v->out, " on descriptor %d", (int)x->args[0]);
-		fprintf(v->out, ", which went on waiting%s\n",
+		fputs(", which went on waiting", v->out);
+		if (x->waited_ns)
+			fprintf(v->out, ", for %s at least", text_duration(buffer, x->waited_ns));
+		fprintf(v->out, "%s\n",
 			x->acted == x->count ? ": the handler did more than to set a flag" : "");
 	}
 }

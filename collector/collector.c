@@ -94,6 +94,8 @@ static int look(struct collector *c, const struct collect_options *options,
 		tasks_read_rest(&c->gather);
 	if (!r && !gather_is_saved(&c->gather))
 		namespaces_look(&c->gather);
+	if (!r)
+		signals_read_sleeps(&c->gather);
 	if (!r && c->options.want_handlers && !gather_is_saved(&c->gather)) {
 		signals_read(&c->gather);
 		signals_watch(&c->gather);

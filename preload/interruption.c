@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "preload/call_limit.h"
 #include "preload/interruption.h"
@@ -76,6 +77,33 @@ static void count(uint64_t *all, uint64_t *acted, const struct shim_frame *frame
 		atomic_fetch_add((_Atomic uint64_t *)acted, 1);
 }
 
+/* How often the thread gave its processor away of its own accord: that is, slept. */
+static uint64_t count_sleeps(void)
+{
+	struct rusage usage;
+
+	return sys2(SYS_getrusage, RUSAGE_THREAD, &usage) < 0 ? 0 : (uint64_t)usage.ru_nvcsw;
+}
+
+/*
+ * An earlier handler left this thread to the same call, and it has slept once since: there. (If the call came
+ * back at once, and the program made it again, that counts as one wait.)
+ */
+static void note_wait(const struct shim_frame *frame, const struct arch_call *call, uint64_t sleeps)
+{
+	uint32_t used = segment_get()->tables[SEG_INTERRUPTIONS].used, thread = segment_thread();
+	struct seg_interruption *r;
+
+	for (uint32_t i = 1; i <= used && (r = segment_record(SEG_INTERRUPTIONS, i)); i++) {
+		if (r->pc != call->pc || r->thread != thread || !r->count ||
+		    r->sleeps + 1 != sleeps || frame->entered_ns < r->last_ns + r->waited_ns)
+			continue;
+		segment_open_record(&r->seq);
+		r->waited_ns = frame->entered_ns - r->last_ns;
+		segment_publish(&r->seq);
+	}
+}
+
 /* The record of this call, opened; NULL if there is no room. */
 static struct seg_interruption *open_record(const struct shim_frame *frame, uint32_t handler,
 					    const struct arch_call *call, uint64_t now_ns)
@@ -103,7 +131,7 @@ void interruption_record(const struct shim_frame *frame, uint32_t handler, uint6
 {
 	struct seg_interruption *record;
 	struct arch_call call;
-	uint64_t limit_ns;
+	uint64_t limit_ns, sleeps;
 	bool is_repeated;
 
 	if (!handler || is_let_in(frame))
@@ -111,6 +139,8 @@ void interruption_record(const struct shim_frame *frame, uint32_t handler, uint6
 	is_repeated = find_call(frame->context, &call);
 	if (!is_repeated && !find_ended_call(frame->context, &call))
 		return;
+	sleeps = count_sleeps();
+	note_wait(frame, &call, sleeps);
 	record = open_record(frame, handler, &call, now_ns);
 	if (!record)
 		return;
@@ -119,6 +149,8 @@ void interruption_record(const struct shim_frame *frame, uint32_t handler, uint6
 		record->args[1] = call.args[1];
 		record->thread = segment_thread();
 	}
+	if (is_repeated)
+		record->sleeps = sleeps;
 	*(is_repeated ? &record->last_ns : &record->ended_ns) = now_ns;
 	limit_ns = call_limit_ns(&call);
 	if (limit_ns > record->limit_ns)

@@ -397,10 +397,13 @@ struct seg_interruption {
 	uint64_t ended_acted; /* atomic add: of these, as acted */
 	uint64_t ended_ns;    /* the last of them */
 	uint64_t limit_ns;    /* after which the call ends by itself: the longest that was seen, SEG_NO_LIMIT */
+	uint64_t sleeps;      /* of the thread until last_ns: voluntary context switches; 0 unknown */
+	uint64_t waited_ns;   /* the longest that it is known to have gone on waiting in this call after a
+			       * handler: the next signal found it there, and it had slept once. 0 none */
 };
 #define SEG_NO_LIMIT UINT64_MAX
 #define SEG_INTERRUPTION_SIZE_1 96 /* of versions before 4 */
-static_assert(sizeof(struct seg_interruption) == 112, "ABI");
+static_assert(sizeof(struct seg_interruption) == 128, "ABI");
 
 /*
  * Locks of threads (version 4): what one thread holds and asks for. Only that thread writes, with

@@ -101,6 +101,9 @@ const char *analysis_call_text(struct model *m, const struct model_interruption 
 /* Whether the thread sits in that call now, after the handler; only of the living it is known. */
 bool analysis_is_there_now(const struct model *m, const struct model_interruption *x);
 
+/* It is, and it has slept once since: it is the same wait. */
+bool analysis_has_waited_since(const struct model *m, const struct model_interruption *x);
+
 /* Texts for headlines, owned by the model, never NULL. */
 const char *analysis_process_text(struct model *m, uint32_t process); /* "/bin/x (pid 12)" */
 /* "/bin/x (pid 12) and 7 more processes": of a finding that has all its processes. */

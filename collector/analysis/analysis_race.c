@@ -154,8 +154,14 @@ static const char *evidence_of_now(struct model *m, const struct model_interrupt
 	uint64_t last_ns = m->handlers.items[x->handler].last_ns;
 
 	if (is_proven(m, x) && x->last_ns > x->ended_ns && analysis_is_there_now(m, x))
-		return model_stringf(m, "; %s after the last one the thread sits in it",
-				     analysis_duration_text(m, m->now_ns - x->last_ns));
+		return model_stringf(m, "; %s after the last one the thread sits in it%s",
+				     analysis_duration_text(m, m->now_ns - x->last_ns),
+				     analysis_has_waited_since(m, x) ? ", its first sleep since"
+								     : "");
+	if (is_proven(m, x) && x->waited_ns)
+		return model_stringf(
+			m, "; another signal found it there %s after one, in its first sleep since",
+			analysis_duration_text(m, x->waited_ns));
 	if (may_be_unseen(m, x))
 		return model_stringf(
 			m,

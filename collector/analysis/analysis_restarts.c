@@ -81,9 +81,16 @@ static const char *evidence(struct model *m, const struct model_interruption *x)
 		(unsigned long long)(x->count - x->acted), (unsigned long long)x->count);
 
 	if (analysis_is_there_now(m, x))
-		text = model_stringf(m, "%s; %s after the last one the thread sits in %s", text,
+		text = model_stringf(m, "%s; %s after the last one the thread sits in %s%s", text,
 				     analysis_duration_text(m, m->now_ns - x->last_ns),
-				     analysis_call_text(m, x));
+				     analysis_call_text(m, x),
+				     analysis_has_waited_since(m, x)
+					     ? ", its first sleep since"
+					     : "");
+	if (x->waited_ns)
+		text = model_stringf(
+			m, "%s; another signal found it there %s after one, in its first sleep since", text,
+			analysis_duration_text(m, x->waited_ns));
 	if (m->processes.items[x->process].has_children_threads)
 		text = model_stringf(m, "%s; whether another thread looks at its flag is not known",
 				     text);

@@ -51,3 +51,8 @@ bool analysis_is_there_now(const struct model *m, const struct model_interruptio
 	return t->syscall == x->syscall && t->syscall_args[0] == x->args[0] &&
 	       m->now_ns > x->last_ns;
 }
+
+bool analysis_has_waited_since(const struct model *m, const struct model_interruption *x)
+{
+	return analysis_is_there_now(m, x) && x->sleeps + 1 == m->threads.items[x->thread].sleeps;
+}

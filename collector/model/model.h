@@ -90,6 +90,7 @@ struct model_thread {
 	uint32_t stack;   /* where it was, if that is known for good (a core); else MODEL_NONE */
 	bool has_signals; /* blocked and pending were read */
 	uint64_t blocked, pending; /* masks of signals: bit n - 1 for signal n */
+	uint64_t sleeps; /* its voluntary context switches, of who was interrupted; 0 unknown */
 };
 
 enum resource_kind {
@@ -311,6 +312,8 @@ struct model_interruption {
 	uint64_t ended_ns;          /* the last of them */
 	uint64_t limit_ns; /* after which the call ends by itself, the longest seen; MODEL_NO_LIMIT; 0
 			      unknown */
+	uint64_t sleeps;    /* of the thread, until last_ns; 0 unknown */
+	uint64_t waited_ns; /* after a handler, at least: the longest known; 0 none */
 };
 #define MODEL_NO_LIMIT UINT64_MAX
 

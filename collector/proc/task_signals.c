@@ -32,6 +32,7 @@ static void read_run(const char *text, struct task_signals *s)
 		sscanf(strstr(text, "\nState:"), "\nState: %c", &s->state);
 	read_number(text, "\nvoluntary_ctxt_switches:", &of_itself);
 	read_number(text, "\nnonvoluntary_ctxt_switches:", &by_others);
+	s->sleeps = of_itself;
 	s->switches = of_itself + by_others;
 }
 

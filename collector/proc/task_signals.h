@@ -16,7 +16,8 @@ struct task_signals {
 	uint64_t queued, queue_limit; /* of its user, RLIMIT_SIGPENDING */
 	/* Of the thread, at the same moment: */
 	char state;        /* as in stat: 'S', 'R', 'T', ... */
-	uint64_t switches; /* how often it left a processor, of its own accord or not */
+	uint64_t sleeps;   /* how often it left a processor of its own accord */
+	uint64_t switches; /* or not */
 };
 
 /* 0 or a negative errno; -EINVAL when a line is missing. */

@@ -316,6 +316,8 @@ static void import_interruption(struct importer *im, uint32_t index, const void 
 		.ended = r->ended,
 		.ended_acted = r->ended_acted < r->ended ? r->ended_acted : r->ended,
 		.ended_ns = r->ended_ns,
+		.sleeps = r->sleeps,
+		.waited_ns = r->waited_ns,
 		.limit_ns = r->limit_ns == SEG_NO_LIMIT ? MODEL_NO_LIMIT : r->limit_ns,
 	};
 	import_saw_time(im, r->last_ns);

@@ -54,6 +54,22 @@ static void read_process(struct gather *g, uint32_t process)
 		model_note(g->m, "the signals of some processes could not be read");
 }
 
+void signals_read_sleeps(struct gather *g)
+{
+	struct model *m = g->m;
+	struct task_signals signals;
+
+	for (uint32_t i = 0; i < m->interruptions.count; i++) {
+		uint32_t thread = m->interruptions.items[i].thread,
+			 process = m->interruptions.items[i].process;
+		struct model_thread *t = thread == MODEL_NONE ? NULL : &m->threads.items[thread];
+
+		if (t && !t->sleeps && m->processes.items[process].state == PROCESS_LIVE &&
+		    !proc_read_signals(g->proc, m->processes.items[process].pid, t->tid, &signals))
+			t->sleeps = signals.sleeps;
+	}
+}
+
 void signals_read(struct gather *g)
 {
 	const struct model *m = g->m;

@@ -10,8 +10,11 @@
 /* Of all living targets, after they were chosen. What could not be read becomes a note. */
 void signals_read(struct gather *g);
 
+/* How often the threads have slept that a handler sent back to a call. */
+void signals_read_sleeps(struct gather *g);
+
 /*
- * After that: looks again, for the threshold's time, at processes for which a signal is pending that all
+ * After signals_read(): looks again, for the threshold's time, at processes for which a signal is pending that all
  * their threads block. Nothing to wait for where there are none, or the tree is a recorded one.
  */
 void signals_watch(struct gather *g);

@@ -1,11 +1,13 @@
 """Signals that a program does not notice: swallowed by SA_RESTART, or whose handler is gone."""
 import os
 import platform
+import re
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import tap, views  # noqa: E402
-from lib.case import Skip  # noqa: E402
+from lib import proc, tap, views  # noqa: E402
+from lib.case import Skip, wait_until  # noqa: E402
 
 
 def need_x86():
@@ -29,6 +31,7 @@ def _(case):
     assert "on_hup() of SIGHUP" in found["headline"], found
     assert "accept() on descriptor" in found["headline"], found
     assert "after the last one the thread sits in accept()" in found["evidence"], found
+    assert found["evidence"].endswith(", its first sleep since"), found
     frames = [f["function"] for f in found["stacks"][0]["frames"]]
     assert "accept" in frames[0] and "swallow_main" in frames, frames
     assert victim.finish() == 0
@@ -89,6 +92,49 @@ def _(case):
     assert ending["limit_ns"] is None, ending
     assert "1 delivery ended accept()" in case.lockjam("signals", str(service)).stdout
     assert victim.finish() == 0
+
+
+# Python's handlers set a flag; siginterrupt() gives them SA_RESTART.
+READER = """
+import os, signal
+for number in (signal.SIGHUP, signal.SIGUSR1):
+    signal.signal(number, lambda *_: None)
+signal.siginterrupt(signal.SIGHUP, False)
+print("ready", flush=True)
+os.read(0, 1)
+"""
+
+
+@tap.test("how long it went on waiting: the next signal finds it in the same wait, or the look does")
+def _(case):
+    reader = case.start([sys.executable, "-c", READER], "run").await_ready()
+
+    def handler(number):
+        (found,) = [h for h in case.json("signals", str(reader.pid))["signals"]
+                    if h["signo"] == number and h["current"]]
+        return found
+
+    def send(number):
+        wait_until(lambda: proc.state(reader.pid) == "S", "read()")
+        before = handler(number)["deliveries"]
+        os.kill(reader.pid, number)
+        wait_until(lambda: handler(number)["deliveries"] > before, "the handler")
+
+    send(signal.SIGHUP)
+    (swallowed,) = handler(signal.SIGHUP)["interruptions"]
+    assert (swallowed["call"], swallowed["waited_ns"]) == ("read", 0), swallowed
+    wait_until(lambda: proc.state(reader.pid) == "S", "read()")
+    found = only_finding(case.json("report"), "restarted-wait")
+    assert "read() on descriptor 0, its first sleep since" in found["evidence"], found
+    send(signal.SIGUSR1)
+    (swallowed,) = handler(signal.SIGHUP)["interruptions"]
+    assert swallowed["waited_ns"] > 0, swallowed
+    (found,) = views.findings(case.json("report"), "restarted-wait")
+    assert "another signal found it there" in found["evidence"], found
+    assert "first sleep since;" not in found["evidence"], "Python made the call again"
+    text = case.lockjam("signals", str(reader.pid)).stdout
+    assert re.search(r"went on waiting, for \S+ at least", text), text
+    reader.finish()
 
 
 @tap.test("SA_RESETHAND: the second SIGHUP would kill")

@@ -1,5 +1,6 @@
 /* The analysis, on models made by hand: signals that come between a look at a flag and a wait. */
 #include <signal.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 
 #include "tests/unit/analysis_fixture.h"
@@ -181,6 +182,39 @@ static void a_later_delivery_is_told(void)
 	model_free(m);
 }
 
+/* By the race's handler, or by SA_RESTART. */
+static const char *evidence_with(uint32_t flags, uint64_t slept, uint64_t waited_ns)
+{
+	static char text[512];
+	struct model *m = live_model();
+	struct model_interruption *x = add_before(m);
+
+	m->handlers.items[x->handler].flags = flags;
+	x->sleeps = 4;
+	x->waited_ns = waited_ns;
+	m->threads.items[x->thread].sleeps = 4 + slept;
+	if (!slept) /* nor is it there any more */
+		m->threads.items[x->thread].syscall = -1;
+	analyse(m);
+	CU_ASSERT_EQUAL(m->findings.count, 1);
+	snprintf(text, sizeof(text), "%s", m->findings.count ? m->findings.items[0].evidence : "");
+	model_free(m);
+	return text;
+}
+
+static void the_same_wait_is_known_by_its_sleep(void)
+{
+	static const uint32_t flags[] = {0, SA_RESTART};
+
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_PTR_NOT_NULL(
+			strstr(evidence_with(flags[i], 1, 0), ", its first sleep since"));
+		CU_ASSERT_PTR_NULL(strstr(evidence_with(flags[i], 2, 0), "sleep"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(evidence_with(flags[i], 0, 30 * SECOND),
+					      "another signal found it there 30.0s after one"));
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"a signal that came right before the call is a warning", proven_is_a_warning},
 	{"one that ended the call may come before it: a note", latent_is_a_note},
@@ -188,6 +222,7 @@ static const struct unit_test tests[] = {
 	{"threads, limits, SIGCHLD and ticks make it a note", doubts_make_notes},
 	{"what was proven goes before what may happen", proven_goes_before_latent},
 	{"a delivery elsewhere, and a wait since, are told", a_later_delivery_is_told},
+	{"the same wait is known by its one sleep", the_same_wait_is_known_by_its_sleep},
 	{NULL, NULL},
 };
 const struct unit_suite unit_analysis_race = {tests};
