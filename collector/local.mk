@@ -21,6 +21,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_interrupted.c \
 	collector/analysis/analysis_jumps.c \
 	collector/analysis/analysis_race.c \
+	collector/analysis/analysis_lost.c \
 	collector/analysis/analysis_order.c \
 	collector/analysis/analysis_order.h \
 	collector/analysis/analysis_order_graph.c \
@@ -164,6 +165,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/owners_unowned.c \
 	collector/source/owners_waiter.c \
 	collector/source/segment_import.h \
+	collector/source/segment_lost.c \
 	collector/source/segment_memfd.c \
 	collector/source/segment_model.c \
 	collector/source/segment_order.c \

@@ -34,7 +34,7 @@ int carry_is_empty(const struct seg_header *header)
 {
 	return !header->tables[SEG_LOCKS].used && !header->tables[SEG_FINDINGS].used &&
 	       !header->lost_findings && !header->deliveries &&
-	       !header->tables[SEG_LOCKS].dropped && !has_variants(header);
+	       !header->tables[SEG_LOCKS].dropped && !header->tables[SEG_LOST].used && !has_variants(header);
 }
 
 /* --- the former image's file ------------------------------------------------------------------- */

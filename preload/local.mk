@@ -54,6 +54,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/lockset_list.c \
 	preload/lockset_list.h \
 	preload/lockset_queue.c \
+	preload/lost.c \
+	preload/lost.h \
 	preload/lookup.c \
 	preload/lookup.h \
 	preload/module.c \

@@ -4,6 +4,7 @@
 
 #include "preload/descriptor.h"
 #include "preload/lock.h"
+#include "preload/lost.h"
 #include "preload/resource.h"
 #include "preload/shim.h"
 #include "preload/sys.h"
@@ -202,8 +203,11 @@ static void granted(struct lock_call *call)
 		note_order(record, now);
 	change.slot = call->slot;
 	lockset_submit(&change);
+	if (shim_unlikely(lost_is_open()) && call->kind == SEG_LOCK_POSIX)
+		lost_relocked(call->resource, call->range);
 	segment_event_at(now, &(struct segment_event){ SEG_EV_ACQUIRED, call->mode,
-						       (int32_t)call->resource, call->slot,
+						       (int32_t)call->resource,
+						       (uint64_t)call->kind << 32 | call->slot,
 						       call->range.start });
 }
 
@@ -263,6 +267,18 @@ static bool is_refusal(int error)
 	return error == EAGAIN || error == EACCES;
 }
 
+/* An unlock tells that the program believes in the lock: it may have lost it, or never had it. */
+static void note_unlock(const struct lock_call *call, bool is_known)
+{
+	uint32_t resource = is_known ? call->resource : 0;
+
+	if (shim_unlikely(lost_is_open()) && resource &&
+	    lost_unlocked(resource, call->fd, call->range))
+		return;
+	if (!resource || !lockset_mode_of(resource, SEG_LOCK_POSIX, 0, call->range))
+		lost_never_held(call->fd, call->range);
+}
+
 /* --- the wrappers' side ------------------------------------------------------------------------ */
 
 bool lock_begin(struct lock_call *call)
@@ -283,7 +299,11 @@ bool lock_begin(struct lock_call *call)
 	call->epoch = segment_epoch();
 	forget_stale_wait();
 	if (!call->mode) {
-		if (identify_held(call))
+		bool is_known = identify_held(call);
+
+		if (call->kind == SEG_LOCK_POSIX)
+			note_unlock(call, is_known);
+		if (is_known)
 			release(call);
 	} else if (identify(call)) {
 		now = shim_now_ns();
@@ -340,9 +360,9 @@ void lock_cancelled(struct lock_call *call)
 
 bool lock_close_matters(int fd)
 {
-	if (shim_likely(fd >= descriptor_limit() && !lockset_has_posix()))
+	if (shim_likely(fd >= descriptor_limit() && !lockset_has_posix() && !lost_is_open()))
 		return false;
-	return !shim_is_off() && (lockset_has_posix() || lockset_has_ofd() ||
+	return !shim_is_off() && (lockset_has_posix() || lockset_has_ofd() || lost_is_open() ||
 				       lockset_has_polling() || descriptor_ofd(fd));
 }
 
@@ -354,9 +374,13 @@ static void drop_posix(int fd)
 	if (sys_fstat(fd, &st) < 0)
 		return;
 	change.resource = resource_find(st.st_dev, st.st_ino);
+	if (!change.resource || !lockset_has_posix_on(change.resource))
+		return;
+	change.fd = fd;
+	change.thread = segment_thread();
+	change.stack = stack_capture();
 	change.now_ns = shim_now_ns();
-	if (change.resource)
-		lockset_submit(&change);
+	lockset_submit(&change);
 }
 
 static void drop_ofd(int fd)
@@ -387,6 +411,8 @@ void lock_close(int fd)
 		change.resource = descriptor_resource(fd);
 		if (lockset_has_polling() && change.resource)
 			lockset_submit(&change);
+		if (shim_unlikely(lost_is_open()))
+			lost_closed(fd);
 		if (lockset_has_posix())
 			drop_posix(fd);
 		if (lockset_has_ofd())

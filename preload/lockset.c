@@ -3,6 +3,7 @@
 
 #include "preload/descriptor.h"
 #include "preload/lockset_list.h"
+#include "preload/lost.h"
 #include "preload/shim.h"
 
 static struct range range_of(const struct seg_lock *record)
@@ -173,6 +174,8 @@ static void apply_drop(const struct lockset_change *change)
 						       : record->ofd != change->ofd)
 			continue;
 		dropped = true;
+		if (change->verb == LOCKSET_DROP_POSIX)
+			lost_by_close(record, change);
 		lockset_remove(slot);
 	}
 	if (dropped)
@@ -375,6 +378,20 @@ void lockset_held(struct edge_held *held)
 			edge_holding(held, &(struct edge_lock){ copy.resource, copy.stack, copy.kind,
 								copy.mode, range_of(&copy),
 								copy.ofd });
+}
+
+void lockset_each_posix(void (*visit)(const struct seg_lock *lock))
+{
+	const struct seg_header *header = segment_get();
+
+	for (uint32_t slot = 1; slot <= header->tables[SEG_LOCKS].used; slot++)
+		if (is_hold_of(lockset_record(slot), SEG_LOCK_POSIX, 0))
+			visit(lockset_record(slot));
+}
+
+bool lockset_has_posix_on(uint32_t resource)
+{
+	return lockset_mode_of(resource, SEG_LOCK_POSIX, 0, (struct range){ 0, SEG_TO_EOF }) != 0;
 }
 
 bool lockset_holds(void)

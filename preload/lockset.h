@@ -77,8 +77,13 @@ uint8_t lockset_mode_of(uint32_t resource, uint8_t kind, uint64_t ofd, struct ra
 bool lockset_holds(void);
 /* Adds those, the oldest first. */
 void lockset_held(struct edge_held *held);
+/* Does this process hold a POSIX lock on the file? */
+bool lockset_has_posix_on(uint32_t resource);
 /* The owner of this request has all that it asks for: it cannot wait. */
 bool lockset_has_already(const struct seg_lock *asked);
+
+/* Calls `visit` for each POSIX lock that is held. */
+void lockset_each_posix(void (*visit)(const struct seg_lock *lock));
 
 /* Counters of held POSIX locks, held OFD and flock locks, and pollers: the wrappers' quick test. */
 bool lockset_has_posix(void);

@@ -9,6 +9,7 @@
 #include "preload/inherit.h"
 #include "preload/latch_signal.h"
 #include "preload/lockset.h"
+#include "preload/lost.h"
 #include "preload/module.h"
 #include "preload/process.h"
 #include "preload/real.h"
@@ -107,8 +108,10 @@ void process_segment_created(struct seg_header *fresh, struct seg_header *parent
 
 void process_before_fork(void)
 {
-	if (!shim_self.in_vfork)
-		inherit_prepare();
+	if (shim_self.in_vfork)
+		return;
+	inherit_prepare();
+	lost_before_fork();
 }
 
 void process_after_fork_parent(void)

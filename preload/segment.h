@@ -40,7 +40,7 @@
 #define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
 /*
  * 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE; 4: seg_handler.ways, SEG_FIND_JUMP, calls
- * that a signal ended, SEG_EDGES, SEG_HOLDINGS, SEG_LISTS
+ * that a signal ended, SEG_EDGES, SEG_HOLDINGS, SEG_LISTS, SEG_LOST, the kind of SEG_EV_ACQUIRED
  */
 #define SEG_VERSION 4
 #define SEG_MIN_READER 1
@@ -94,9 +94,12 @@ enum seg_table_id {
 	SEG_INTERRUPTIONS,
 	SEG_HOLDINGS, /* version 4 */
 	SEG_LISTS, /* version 4 */
+	SEG_LOST,     /* version 4 */
 	SEG_TABLE_IDS,
 	SEG_TABLES_MAX = 16
 };
+
+static_assert(SEG_TABLE_IDS <= SEG_TABLES_MAX, "the header has no room for more");
 
 /* One entry of the directory of tables. Written once at creation but for used and dropped. */
 struct seg_table {
@@ -336,6 +339,50 @@ static_assert(sizeof(struct seg_edge) == 80, "ABI");
 	CALL(sendmsg) CALL(eventfd_write) CALL(sem_post) CALL(kill) CALL(raise) CALL(tgkill) \
 	CALL(pthread_kill) CALL(sigqueue) CALL(pthread_sigqueue) CALL(wait) CALL(waitid) \
 	CALL(waitpid) CALL(shutdown) CALL(mq_send)
+
+/*
+ * Version 4. A POSIX lock that the process had not, or had no more, though it may have thought so: one record
+ * per (how, file, range, mode, both places). What happened several times is counted; lost_ns and ended_ns are of the
+ * last time, all else of the worst.
+ */
+enum seg_lost_how {
+	SEG_LOST_CLOSE = 1, /* a close of another descriptor of the file released it; its own is open */
+	SEG_LOST_DUP,       /* a close of its own did; a duplicate of that is open */
+	SEG_LOST_FORK,      /* the parent had it at fork(), which does not pass it on: it was unlocked */
+	SEG_LOST_NEVER,     /* unlocked, and nothing of it was held */
+};
+
+enum seg_lost_end {
+	SEG_LOST_BELIEVED = 0, /* not yet */
+	SEG_LOST_UNLOCKED,     /* by an unlock: it was believed in until then */
+	SEG_LOST_CLOSED,       /* the descriptor was closed */
+	SEG_LOST_RELOCKED,     /* it was taken again */
+};
+
+struct seg_lost {
+	uint32_t seq;
+	uint32_t resource;   /* index */
+	uint32_t stack;      /* index: the close; FORK and NEVER: the unlock */
+	uint32_t lock_stack; /* index: where it was taken; 0 unknown */
+	uint8_t how;
+	uint8_t end;         /* of the last time */
+	uint8_t mode;
+	uint8_t reserved0;
+	int32_t fd;          /* through which it was taken, or that is left of it */
+	int32_t closed_fd;
+	uint32_t thread;     /* index: who closed, or unlocked */
+	uint64_t start, end_byte;
+	uint64_t taken_ns;
+	uint64_t first_ns, lost_ns;
+	uint64_t ended_ns;   /* 0: SEG_LOST_BELIEVED */
+	uint64_t longest_ns; /* from a loss to its end */
+	uint64_t count;      /* losses */
+	uint64_t unlocked;   /* of these, such that ended by an unlock */
+	uint64_t other_ns;   /* when other_pid was found */
+	int32_t other_pid;   /* who had a lock against it at the end (F_GETLK); 0 nobody, -1 a description's */
+	uint32_t reserved1;
+};
+static_assert(sizeof(struct seg_lost) == 120, "ABI");
 
 /* A signal disposition that was in force at some time: one record per (signo, handler, flags). */
 struct seg_handler {
@@ -580,7 +627,7 @@ enum seg_event_kind {
 	SEG_EV_EXEC,
 	SEG_EV_EXIT,      /* value: status */
 	SEG_EV_WAIT,      /* value: lock index; aux: resource index (the lock's slot may be reused) */
-	SEG_EV_ACQUIRED,  /* value: lock index; aux: resource index */
+	SEG_EV_ACQUIRED,  /* value: kind << 32 (0 before version 4) | lock index; aux: resource index */
 	SEG_EV_REFUSED,   /* value: resource index << 32; aux: errno */
 	SEG_EV_WITHDRAWN, /* value: resource index << 32 | lock index; aux: errno */
 	SEG_EV_RELEASED,  /* value: resource index; aux: kind */

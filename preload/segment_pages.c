@@ -31,6 +31,7 @@ static const struct {
 	[SEG_INTERRUPTIONS] = { sizeof(struct seg_interruption), 128 },
 	[SEG_HOLDINGS] = { sizeof(struct seg_holding), 4096 },
 	[SEG_LISTS] = { sizeof(struct seg_holds), 1024 },
+	[SEG_LOST] = { sizeof(struct seg_lost), 256 },
 };
 
 static struct {

@@ -10,6 +10,7 @@
 
 #include "preload/descriptor.h"
 #include "preload/lock.h"
+#include "preload/lost.h"
 #include "preload/real.h"
 #include "preload/shim.h"
 #include "preload/sys.h"
@@ -69,7 +70,7 @@ SHIM_EXPORT void closefrom(int first)
 
 int wrap_fclose(FILE *stream)
 {
-	if (stream && shim_unlikely(lockset_has_posix() || lockset_has_ofd()))
+	if (stream && shim_unlikely(lockset_has_posix() || lockset_has_ofd() || lost_is_open()))
 		closing(fileno_unlocked(stream));
 	return real()->fclose(stream);
 }

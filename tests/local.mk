@@ -29,6 +29,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/analysis_fixture.h \
 	tests/unit/analysis_signals.c \
 	tests/unit/analysis_handlers.c \
+	tests/unit/analysis_lost.c \
 	tests/unit/analysis_order.c \
 	tests/unit/arch.c \
 	tests/unit/argument_expression.c \
@@ -318,6 +319,7 @@ E2E_TESTS = \
 	tests/e2e/layering.py \
 	tests/e2e/leases.py \
 	tests/e2e/locks.py \
+	tests/e2e/lost.py \
 	tests/e2e/namespaces.py \
 	tests/e2e/orders.py \
 	tests/e2e/owners.py \
@@ -367,7 +369,7 @@ tests_fuzz_replay_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(
 # from the library.
 FUZZ_PARTS = tests/fuzz/fuzz_segment.c collector/source/gather.c collector/model/graph.c collector/model/index.c \
 	collector/proc/kernel_locks.c collector/source/merge.c collector/source/merge_match.c collector/model/model.c \
-	collector/proc/proc.c collector/segment/segment_load.c collector/source/segment_model.c collector/source/segment_order.c collector/segment/segment_read.c \
+	collector/proc/proc.c collector/segment/segment_load.c collector/source/segment_model.c collector/source/segment_lost.c collector/source/segment_order.c collector/segment/segment_read.c \
 	collector/source/segment_story.c collector/source/select_reduce.c
 tests/fuzz/fuzz_segment: $(FUZZ_PARTS) config.h collector/libcollector.a
 	$(AM_V_at)$(MKDIR_P) tests/fuzz

@@ -29,6 +29,7 @@ static void (*const detectors[])(struct model *m) = {
 	detect_flags,
 	detect_children,
 	detect_orders,
+	detect_losses,
 	/* clang-format on */
 };
 

@@ -20,6 +20,7 @@ void detect_resets(struct model *m);   /* RESET_HANDLER */
 void detect_flags(struct model *m);    /* HANDLER_FLAGS */
 void detect_children(struct model *m); /* UNREAPED_CHILDREN */
 void detect_orders(struct model *m);   /* LOCK_ORDER, UPGRADE_DEADLOCK */
+void detect_losses(struct model *m);   /* POSIX_LOCK_DROPPED, LOCK_NOT_INHERITED, UNLOCK_NOT_HELD */
 
 /* A new finding with the severity of its kind; NULL if memory is out. The pointer is valid until
  * the next one is added. */

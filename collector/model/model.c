@@ -58,6 +58,7 @@ void model_free(struct model *m)
 	free(m->ways.items);
 	free(m->holdings.items);
 	free(m->edges.items);
+	free(m->losses.items);
 	free(m->stacks.items);
 	free(m->frames.items);
 	free(m->handlers.items);
@@ -232,6 +233,17 @@ uint32_t model_add_edge(struct model *m)
 	if (i != MODEL_NONE) {
 		struct model_edge *e = &m->edges.items[i];
 		e->process = e->thread = e->held = e->resource = e->stack = MODEL_NONE;
+	}
+	return i;
+}
+
+uint32_t model_add_lost(struct model *m)
+{
+	uint32_t i = ARRAY_ADD(m, losses);
+
+	if (i != MODEL_NONE) {
+		struct model_lost *l = &m->losses.items[i];
+		l->process = l->resource = l->stack = l->lock_stack = l->other = MODEL_NONE;
 	}
 	return i;
 }

@@ -208,6 +208,42 @@ struct model_edge {
 	uint64_t count, first_ns, last_ns;
 };
 
+/*
+ * A POSIX lock that a process had not, or had no more, and may have thought that it had. Equal losses are one.
+ */
+enum lost_how {
+	LOST_CLOSE, /* by a close of another descriptor of the file */
+	LOST_DUP,   /* by a close of its own, while a duplicate stayed open */
+	LOST_FORK,  /* the parent had it; this process unlocked it */
+	LOST_NEVER  /* it was unlocked, and not held */
+};
+
+enum lost_end {
+	LOST_BELIEVED, /* no end was seen: until the process ended, or now */
+	LOST_UNLOCKED,
+	LOST_CLOSED,
+	LOST_RELOCKED
+};
+
+struct model_lost {
+	uint32_t process;
+	enum lost_how how;
+	enum lost_end end; /* of the last time */
+	enum lock_mode mode;
+	uint32_t resource;
+	uint64_t start, end_byte;
+	uint32_t stack;      /* of the close; LOST_FORK, LOST_NEVER: of the unlock */
+	uint32_t lock_stack; /* where it was taken, MODEL_NONE unknown */
+	uint64_t taken_ns;
+	uint64_t first_ns, lost_ns; /* the first and the last time */
+	uint64_t ended_ns;          /* of the last time; 0: LOST_BELIEVED */
+	uint64_t longest_ns;        /* it took to its end */
+	uint64_t count, unlocked;   /* losses; such that an unlock ended */
+	pid_t other_pid;            /* who had it, at an end; 0 nobody, -1 nobody that has a pid */
+	uint32_t other;             /* who got it in between, by his own record; MODEL_NONE unknown */
+	uint64_t other_ns;
+};
+
 /* FRAME_INLINE: the function into which the frame before it was inlined; both share one address,
  * which, as in gdb, is shown with the innermost. */
 enum frame_kind {
@@ -470,6 +506,7 @@ struct model {
 	MODEL_ARRAY(struct model_way) ways;
 	MODEL_ARRAY(struct model_holding) holdings;
 	MODEL_ARRAY(struct model_edge) edges;
+	MODEL_ARRAY(struct model_lost) losses;
 	MODEL_ARRAY(struct model_stack) stacks;
 	MODEL_ARRAY(struct model_frame) frames;
 	MODEL_ARRAY(struct model_handler) handlers;
@@ -517,6 +554,7 @@ uint32_t model_add_need(struct model *m, uint32_t wait); /* of the wait that was
 uint32_t model_add_way(struct model *m, uint32_t need);  /* of the need that was added last */
 uint32_t model_add_holding(struct model *m);
 uint32_t model_add_edge(struct model *m);
+uint32_t model_add_lost(struct model *m);
 uint32_t model_add_stack(struct model *m);
 uint32_t model_add_frame(struct model *m);
 uint32_t model_add_handler(struct model *m);

@@ -78,6 +78,16 @@ static const char *check_holding(const struct model *m, uint32_t index)
 		       : "a holding is under one that was not there before it";
 }
 
+static const char *check_lost(const struct model *m, const struct model_lost *l)
+{
+	if (l->process >= m->processes.count || l->resource >= m->resources.count)
+		return "a lost lock has no process or no resource";
+	if (!is_index(l->stack, m->stacks.count) || !is_index(l->lock_stack, m->stacks.count) ||
+	    !is_index(l->other, m->processes.count))
+		return "a lost lock's index is out of range";
+	return NULL;
+}
+
 static const char *check_edge(const struct model *m, const struct model_edge *e)
 {
 	if (e->process >= m->processes.count || e->resource >= m->resources.count ||
@@ -212,6 +222,9 @@ const char *model_check(const struct model *m)
 			return wrong;
 	for (uint32_t i = 0; i < m->waits.count; i++)
 		if ((wrong = check_wait(m, &m->waits.items[i])))
+			return wrong;
+	for (uint32_t i = 0; i < m->losses.count; i++)
+		if ((wrong = check_lost(m, &m->losses.items[i])))
 			return wrong;
 	for (uint32_t i = 0; i < m->holdings.count; i++)
 		if ((wrong = check_holding(m, i)))

@@ -36,6 +36,7 @@ static const uint32_t record_min[SEG_TABLE_IDS] = {
 	[SEG_INTERRUPTIONS] = SEG_INTERRUPTION_SIZE_1,
 	[SEG_HOLDINGS] = sizeof(struct seg_holding),
 	[SEG_LISTS] = sizeof(struct seg_holds),
+	[SEG_LOST] = sizeof(struct seg_lost),
 };
 
 int segment_fail(int error, char *cause, size_t size, const char *format, ...)

@@ -33,4 +33,7 @@ extern const enum lock_kind import_lock_kinds[];
 /* --- segment_order.c: records of lock orders; holdings before edges --------------------------- */
 import_fn import_holding, import_edge;
 
+/* --- segment_lost.c: POSIX locks that were lost ------------------------------------------------- */
+import_fn import_lost;
+
 #endif

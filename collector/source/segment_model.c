@@ -353,6 +353,7 @@ static void import_table(struct importer *im, enum seg_table_id table, import_fn
 		struct seg_event event;
 		struct seg_holding holding;
 		struct seg_edge edge;
+		struct seg_lost lost;
 	} record;
 
 	for (uint32_t i = 1; i <= segment_count(im->s, table); i++)
@@ -448,6 +449,7 @@ static void import_records(struct importer *im)
 	import_table(im, SEG_LOCKS, import_lock);
 	import_table(im, SEG_HOLDINGS, import_holding);
 	import_table(im, SEG_EDGES, import_edge);
+	import_table(im, SEG_LOST, import_lost);
 	import_table(im, SEG_HANDLERS, import_handler);
 	import_table(im, SEG_FINDINGS, import_finding);
 	import_table(im, SEG_INTERRUPTIONS, import_interruption);

@@ -30,6 +30,7 @@ static const char *const table_names[SEG_TABLE_IDS] = {
 	[SEG_INTERRUPTIONS] = "interrupted calls",
 	[SEG_HOLDINGS] = "locks held in lock orders",
 	[SEG_LISTS] = "lists of what threads hold",
+	[SEG_LOST] = "lost locks",
 };
 
 static const struct {

@@ -149,6 +149,9 @@ bool segment_sampling_is_over(const struct segment *s);
 /* When all are added: what is to be said of those that were recorded by sampling. */
 void segment_sampling_notes_add(struct gather *g);
 
+/* segment_lost.c: who got the locks that others had lost, by the last events of all segments. */
+void segment_lost_judge(struct gather *g);
+
 /* segment_why.c: bits of enum seg_why as "may allocate or free memory"; NULL for none. */
 const char *segment_why_text(struct model *m, uint32_t why);
 

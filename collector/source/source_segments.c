@@ -362,6 +362,7 @@ static int collect(struct gather *g, struct collect_error *error)
 		int r = collect_saved(g, g->options->dir, error);
 
 		segment_sampling_notes_add(g);
+		segment_lost_judge(g);
 		return r;
 	}
 	if (g->options->core || g->options->is_kernel_only)
@@ -384,6 +385,7 @@ static int collect(struct gather *g, struct collect_error *error)
 	}
 	if (count >= 0)
 		free(paths);
+	segment_lost_judge(g);
 	return 0;
 }
 

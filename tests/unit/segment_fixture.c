@@ -29,6 +29,7 @@ static const struct {
 	[SEG_INTERRUPTIONS] = {sizeof(struct seg_interruption), 4},
 	[SEG_HOLDINGS] = {sizeof(struct seg_holding), 8},
 	[SEG_LISTS] = {sizeof(struct seg_holds), 2},
+	[SEG_LOST] = {sizeof(struct seg_lost), 4},
 };
 
 void segment_fixture_init(struct segment_fixture *f)
