@@ -12,5 +12,6 @@ dist_man_MANS += \
 	docs/man/lockjam-why.1
 EXTRA_DIST += \
 	docs/architecture.md \
+	docs/field-notes.md \
 	docs/json.md \
 	docs/performance.md

@@ -316,6 +316,8 @@ static struct key key_of(const struct finding_call *call)
 		key.flags |= SEG_FIND_MAYBE_ALLOC;
 	if (!__libc_single_threaded)
 		key.flags |= SEG_FIND_THREADED;
+	if (call->frame->epoch && call->frame->epoch != segment_epoch())
+		key.flags |= SEG_FIND_INHERITED;
 	return key;
 }
 

@@ -532,6 +532,8 @@ enum seg_finding_flag {
 	SEG_FIND_NO_SLICE = 1 << 4,    /* no room for a slice: registers only */
 	SEG_FIND_LOCK_CALL = 1 << 5,   /* function waits for a lock */
 	SEG_FIND_RESCUED = 1 << 6,     /* the emergency arena did it: the heap was not re-entered */
+	SEG_FIND_INHERITED = 1 << 7,   /* version 4: the handler began before the fork() that made the
+					* process: what it interrupted goes on in the parent */
 };
 
 /*

@@ -59,6 +59,7 @@ struct shim_frame {
 	uint64_t serial; /* 0 = free; tells one use of this frame from the next */
 	int32_t tid;     /* owner */
 	uint32_t record; /* of the disposition, 0 not recorded */
+	uint64_t epoch;  /* of the segment that has the record */
 };
 
 /* --- signal.c: the table --------------------------------------------------------------------- */

@@ -211,6 +211,7 @@ push(const struct disposition *d, ucontext_t *context, uintptr_t address, uintpt
 	frame->safe_calls = 0;
 	frame->is_allocator_known = false;
 	frame->record = 0;
+	frame->epoch = 0;
 	frame->logged = false;
 	frame->prev = shim_self.frame;
 	frame->nesting = frame->prev ? frame->prev->nesting + 1 : 1;
@@ -278,6 +279,7 @@ __attribute__((noinline)) static void record_entry(struct shim_frame *frame, con
 	uint64_t now, before;
 
 	frame->record = signal_record(frame->disposition);
+	frame->epoch = segment_epoch();
 	frame->entered_ns = now = shim_now_ns();
 	add(&segment_get()->deliveries, 1);
 	note_thread();

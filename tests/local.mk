@@ -86,6 +86,7 @@ VICTIMS = \
 	tests/victims/exec-keeps \
 	tests/victims/flock-handed-back \
 	tests/victims/flock-inherited \
+	tests/victims/forked-in-handler \
 	tests/victims/handler-calls \
 	tests/victims/handler-flags \
 	tests/victims/handler-flags-meant \
@@ -292,6 +293,7 @@ TEST_LIBRARY = \
 	tests/lib/actor.py \
 	tests/lib/case.py \
 	tests/lib/container.py \
+	tests/lib/cyrus.py \
 	tests/lib/dovecot.py \
 	tests/lib/elf.py \
 	tests/lib/gdb.py \
@@ -409,6 +411,7 @@ SERVER_TESTS = \
 	tests/servers/hung.py \
 	tests/servers/mail.py \
 	tests/servers/programs.py \
+	tests/servers/signalled.py \
 	tests/servers/sqlite.py
 EXTRA_DIST += $(SERVER_TESTS)
 

@@ -245,9 +245,10 @@ static const char *evidence_of_call(struct model *m, const struct model_call *c,
 	const char *by = c->entered && c->entered_by
 				 ? model_stringf(m, " by %s(), which it had called", c->entered)
 				 : "";
+	const char *child = c->is_inherited ? ", in a process that was forked in it" : "";
 
-	return model_stringf(m, "recorded: the call was made in the handler%s%s%s%s", by, where,
-			     interrupted, why);
+	return model_stringf(m, "recorded: the call was made in the handler%s%s%s%s%s", by, child,
+			     where, interrupted, why);
 }
 
 /* `where` stands behind what was recorded. */

@@ -133,7 +133,9 @@ bool analysis_is_synchronous(const struct model *m, const struct model_call *c)
 	const char *function;
 	enum interrupted kind = analysis_interrupted(m, c, &function);
 
-	return kind == INTERRUPTED_RAISE || kind == INTERRUPTED_LET_IN;
+	/* What a child interrupted goes on in its parent alone. */
+	return kind == INTERRUPTED_RAISE || kind == INTERRUPTED_LET_IN ||
+	       (c->is_inherited && kind != INTERRUPTED_UNSAFE);
 }
 
 const char *analysis_interrupted_text(struct model *m, const struct model_call *c)

@@ -392,6 +392,7 @@ struct model_call {
 	const char *why;      /* what makes it unsafe ("may allocate memory"), NULL unknown */
 	bool is_safe_in_libc; /* unsafe by POSIX alone: libc's manual promises more */
 	bool is_threaded;     /* the process had several threads */
+	bool is_inherited;    /* it was forked in the handler, and has not left it */
 	bool is_rescued;      /* the emergency arena did what was asked of the allocator */
 	uint64_t count, first_ns, last_ns;
 	uint32_t stack;               /* STACK_SLICE */

@@ -279,6 +279,7 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 		c->is_safe_in_libc = r->why & SEG_WHY_SAFE;
 	}
 	c->is_threaded = r->flags & SEG_FIND_THREADED;
+	c->is_inherited = r->flags & SEG_FIND_INHERITED;
 	c->is_rescued = r->flags & SEG_FIND_RESCUED;
 	c->count = r->count;
 	c->first_ns = r->first_ns;

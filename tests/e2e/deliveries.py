@@ -116,6 +116,18 @@ add_deep(5)
 add_deep(25)
 
 
+@tap.test("a child that was forked in a handler stays in it: what it calls there is a note")
+def _(case):
+    case.victim("forked-in-handler")
+    view = case.json("report")
+    told = {(f["function"], f["severity"], f["count"]) for f in view["findings"]}
+    assert told == {("fork", "warning", 1), ("strtok", "note", 3), ("rand", "warning", 2)}, told
+    (note,) = [f for f in view["findings"] if f["function"] == "strtok"]
+    assert "in a process that was forked in it" in note["evidence"], note["evidence"]
+    names = views.functions(note["stacks"][0]["frames"])
+    assert views.is_subsequence(["strtok", "on_alarm", "<signal>", "crunch", "main"], names), names
+
+
 def add_daemon(way):
     @tap.test(f"a clean daemon that learns of its signals by {way}: nothing is found")
     def _(case):

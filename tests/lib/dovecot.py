@@ -76,14 +76,17 @@ mkdir -p root/srv/mail
 chown 8:8 root/srv/mail"""
 
 
-def start(case):
-    """(the container, its port)."""
+def start(case, settings=None):
+    """(the container, its port). `settings` are variables of the environment that all its processes get."""
+    settings = [f"{name}={value}" for name, value in (settings or {}).items()]
     need_server("dovecot-imapd", "/usr/lib/dovecot/imap")
     port = free_port()
     os.chmod(case.dir, 0o755)
     os.mkdir(case.path("dovecot"))
     with open(case.path("dovecot.conf"), "w", encoding="ascii") as file:
         file.write(DOVECOT.format(dir=container.CASE + "/dovecot", port=port))
+        if settings:
+            file.write("import_environment = $import_environment " + " ".join(settings) + "\n")
     server = container.overlay(case, "dovecot-imapd", DOVECOT_PREPARE)
-    server.spawn(["dovecot", "-F", "-c", container.CASE + "/dovecot.conf"])
+    server.spawn(["env", *settings, "dovecot", "-F", "-c", container.CASE + "/dovecot.conf"])
     return server, port

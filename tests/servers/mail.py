@@ -4,9 +4,9 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import container, dovecot, hang, proc, tap, views  # noqa: E402
+from lib import container, cyrus, dovecot, hang, proc, tap, views  # noqa: E402
 from lib.case import wait_until  # noqa: E402
-from lib.dovecot import MESSAGE, free_port, logged_in, need_server  # noqa: E402
+from lib.dovecot import MESSAGE, logged_in  # noqa: E402
 
 
 def append_without_answer(client, mailbox):
@@ -58,48 +58,6 @@ def _(case):
          ["fcntl64", "file_wait_lock", "mail_index_lock_fd", "command_exec", "io_loop_run"])
 
 
-# Mailboxes and messages of the user `anonymous`, who needs no database of passwords.
-IMAPD = """
-configdirectory: /srv/cyrus/conf
-partition-default: /srv/cyrus/mail
-defaultpartition: default
-allowanonymouslogin: yes
-admins: anonymous
-allowplaintext: yes
-sasl_pwcheck_method: auxprop
-sasl_mech_list: PLAIN ANONYMOUS
-"""
-CYRUS = """
-START {{
-  recover cmd="/usr/lib/cyrus/bin/ctl_cyrusdb -C {dir}/imapd.conf -r"
-}}
-SERVICES {{
-  imap cmd="/usr/lib/cyrus/bin/imapd -C {dir}/imapd.conf" listen="127.0.0.1:{port}" prefork=2
-}}
-EVENTS {{
-}}
-"""
-CYRUS_PREPARE = """
-grep -q ^cyrus: root/etc/passwd || echo 'cyrus:x:8703:8::/:/bin/sh' >>root/etc/passwd
-mkdir -p root/srv/cyrus/mail
-for name in proc db socket log lock; do mkdir -p root/srv/cyrus/conf/$name; done
-chroot root chown -R cyrus:mail /srv/cyrus"""
-
-
-def start_cyrus(case):
-    """(the container, its port)."""
-    need_server("cyrus-imapd", "/usr/lib/cyrus/bin/imapd")
-    port = free_port()
-    os.chmod(case.dir, 0o755)
-    for name, text in (("imapd.conf", IMAPD), ("cyrus.conf", CYRUS)):
-        with open(case.path(name), "w", encoding="ascii") as file:
-            file.write(text.format(dir=container.CASE, port=port))
-    server = container.overlay(case, "cyrus-imapd", CYRUS_PREPARE)
-    server.spawn(["/usr/lib/cyrus/bin/master", "-D", "-C", container.CASE + "/imapd.conf", "-M",
-                  container.CASE + "/cyrus.conf", "-p", "/run/cyrus-master.pid"])
-    return server, port
-
-
 def idle_services(case, server):
     """They queue behind the one that sits in accept(): that is normal, and no finding."""
     path = "/srv/cyrus/conf/socket/imap-0.lock"
@@ -118,7 +76,7 @@ def idle_services(case, server):
 
 @tap.test("cyrus: imapd waits for a mailbox's index; its idle ones queue for the next connection", 120)
 def _(case):
-    server, port = start_cyrus(case)
+    server, port = cyrus.start(case)
     first = logged_in(port, "anonymous")
     assert first.create("projects")[0] == "OK"
     assert first.setacl("projects", "anonymous", "lrswipkxtea")[0] == "OK"

@@ -423,6 +423,27 @@ static void what_libc_promises_is_a_note(void)
 	model_free(m);
 }
 
+/* Of what the child of a handler does nothing is harmful but what comes on top of an unsafe function. */
+static void a_child_forked_in_a_handler(void)
+{
+	struct model_call *outer, *inner;
+	struct model *m = two_calls(&outer, &inner);
+
+	inner->entered = NULL;
+	inner->is_inherited = true;
+	outer->is_inherited = false;
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct model_finding *f = &m->findings.items[i];
+		bool is_child = strstr(f->evidence, "in a process that was forked in it");
+
+		CU_ASSERT_EQUAL(is_child, !strcmp(f->function, inner->function));
+		CU_ASSERT_EQUAL(f->severity, is_child ? SEVERITY_NOTE : SEVERITY_WARNING);
+	}
+	model_free(m);
+}
+
 /* --- waits that SA_RESTART repeats ------------------------------------------------------------- */
 
 /* A handler came into futex(), which libc's `function` had called. */
@@ -517,6 +538,7 @@ static const struct unit_test tests[] = {
 	 libcs_own_calls_for_a_safe_call_are_none},
 	{"what libc does for the last call of a handler is none", a_last_call_is_known_by_name},
 	{"a call that is safe by libc's word alone is a note", what_libc_promises_is_a_note},
+	{"what a child does that was forked in a handler is a note", a_child_forked_in_a_handler},
 	{"a wait that libc never ends for a signal is not swallowed",
 	 what_goes_on_by_itself_is_not_swallowed},
 	{"findings are ordered by kind, process and time", order_is_kind_process_time},
