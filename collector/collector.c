@@ -104,6 +104,8 @@ static int look(struct collector *c, const struct collect_options *options,
 		senders_name(&c->gather);
 	if (!r && options->want_threads && options->target_count)
 		tasks_read_targets(&c->gather);
+	if (!r && (options->want_waits || gather_is_saved(&c->gather)))
+		memory_waits_collect(&c->gather);
 	if (!r && options->want_waits && !gather_is_saved(&c->gather))
 		waits_collect(&c->gather);
 	if (!r && (options->want_threads || options->want_events))
@@ -202,6 +204,9 @@ static int judge(struct collector *c)
 	for (uint32_t i = 0; i < m->resources.count; i++)
 		if (m->resources.items[i].kind == RESOURCE_MEMORY)
 			stacks_name_memory(c->stacks, i);
+	for (uint32_t i = 0; i < m->waits.count; i++)
+		if (m->waits.items[i].address)
+			stacks_name_wait(c->stacks, i);
 	for (uint32_t i = 0; i < m->calls.count; i++)
 		stacks_classify(c->stacks, i);
 	resolve_twins(c);

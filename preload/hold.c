@@ -21,7 +21,7 @@ static bool claim(struct seg_holds *list)
 {
 	int32_t tid = list->tid;
 
-	return tid && !list->top && has_ended(list) &&
+	return tid > 0 && !list->top && has_ended(list) &&
 	       atomic_compare_exchange_strong((_Atomic int32_t *)&list->tid, &tid, shim_self.tid);
 }
 
@@ -130,22 +130,29 @@ static void set_wait(struct seg_holds *list, const struct seg_thread_wait *wait)
 	segment_publish(&list->seq);
 }
 
-static void begin_wait(struct seg_holds *list, struct hold_call *call)
+/* The rest of what is recorded of a wait: where, since when, which one. */
+static void fill_wait(struct seg_thread_wait *wait, bool is_timed)
 {
 	struct seg_header *header = segment_get();
+
+	wait->flags = is_timed ? SEG_WAIT_UNTIL : 0;
+	wait->stack = stack_capture();
+	wait->since_ns = shim_now_ns();
+	wait->request = atomic_fetch_add_explicit((_Atomic uint32_t *)&header->wait_counter, 1,
+						  memory_order_relaxed) + 1;
+}
+
+static void begin_wait(struct seg_holds *list, struct hold_call *call)
+{
 	struct seg_thread_wait wait = {
 		.kind = SEG_WAIT_LOCK,
-		.flags = call->is_timed ? SEG_WAIT_UNTIL : 0,
 		.hold_kind = call->kind,
 		.mode = call->mode,
-		.stack = stack_capture(),
 		.address = call->address,
-		.since_ns = shim_now_ns(),
 		.site = call->site,
-		.request = atomic_fetch_add_explicit((_Atomic uint32_t *)&header->wait_counter, 1,
-						     memory_order_relaxed) + 1,
 	};
 
+	fill_wait(&wait, call->is_timed);
 	call->outer = list->wait;
 	if (call->hold)
 		call->hold->stack = wait.stack;
@@ -223,7 +230,7 @@ void hold_took(const struct hold_call *call, int result)
 
 static struct seg_hold *find(struct seg_holds *list, uint64_t address)
 {
-	for (uint32_t i = list->top; i-- > 0;)
+	for (uint32_t i = list->top < SEG_HOLDS_MAX ? list->top : SEG_HOLDS_MAX; i-- > 0;)
 		if (list->holds[i].address == address && list->holds[i].state == SEG_HOLD_HELD)
 			return &list->holds[i];
 	return NULL;
@@ -254,12 +261,15 @@ static struct seg_hold *release_foreign(uint64_t address)
 static struct seg_hold *release_own(struct seg_holds *list, uint64_t address)
 {
 	struct seg_hold *hold = find(list, address);
+	uint32_t top;
 
 	if (!hold)
 		return NULL;
 	atomic_store_explicit((_Atomic uint64_t *)&hold->address, 0, memory_order_release);
-	while (list->top && !list->holds[list->top - 1].address)
-		list->top--;
+	top = list->top;
+	while (top && !list->holds[top - 1].address)
+		top--;
+	list->top = top;
 	return hold;
 }
 
@@ -291,4 +301,111 @@ void hold_put_back(struct seg_hold *hold, uint64_t address)
 	atomic_store_explicit((_Atomic uint64_t *)&hold->address, address, memory_order_release);
 	if (list->holds + list->top <= hold)
 		list->top = (uint32_t)(hold - list->holds) + 1;
+}
+
+/* --- waits for other things than locks ---------------------------------------------------------- */
+
+/* In the thread's list, in a bracket; NULL where nothing is recorded. */
+static struct seg_holds *begin_other(int *saved_errno)
+{
+	if (track_level() != TRACK_FULL || !shim_begin(saved_errno))
+		return NULL;
+	if (own_list())
+		return shim_self.holds;
+	shim_end(*saved_errno);
+	return NULL;
+}
+
+void hold_wait_begin(struct hold_wait *wait)
+{
+	struct seg_thread_wait record = {
+		.kind = wait->kind,
+		.address = wait->address,
+		.second = wait->second,
+		.site = wait->site,
+	};
+	int saved_errno;
+	struct seg_holds *list = begin_other(&saved_errno);
+
+	wait->epoch = 0;
+	wait->lent = NULL;
+	if (!list)
+		return;
+	forget_stale(list);
+	wait->outer = list->wait;
+	wait->epoch = segment_epoch();
+	fill_wait(&record, wait->is_timed);
+	if (wait->second)
+		wait->lent = find(list, wait->second);
+	set_wait(list, &record);
+	if (wait->lent)
+		atomic_store((_Atomic uint8_t *)&wait->lent->state, SEG_HOLD_LENT);
+	shim_end(saved_errno);
+}
+
+static bool is_still_lent(const struct hold_wait *wait)
+{
+	return wait->lent && wait->lent->address == wait->second &&
+	       wait->lent->state == SEG_HOLD_LENT;
+}
+
+void hold_wait_end(struct hold_wait *wait, bool is_kept)
+{
+	int saved_errno;
+
+	if (!wait->epoch || !shim_begin(&saved_errno))
+		return;
+	if (wait->epoch == segment_epoch() && shim_self.holds) {
+		set_wait(shim_self.holds, &wait->outer);
+		if (is_still_lent(wait))
+			atomic_store((_Atomic uint8_t *)&wait->lent->state, SEG_HOLD_HELD);
+		if (wait->lent && !is_kept)
+			release_own(shim_self.holds, wait->second);
+	}
+	shim_end(saved_errno);
+}
+
+void hold_wait_cancelled(void *wait)
+{
+	hold_wait_end(wait, true);
+}
+
+/* --- semaphores --------------------------------------------------------------------------------- */
+
+/* Who takes it again and again, and never posts it, has it once: in its former place, mostly the last. */
+void hold_took_semaphore(uint64_t address, uint64_t site)
+{
+	struct seg_holds *list = hold_quick();
+	int saved_errno;
+
+	if (shim_likely(list && hold_has_room(list))) {
+		if (!find(list, address))
+			hold_settle(list, hold_ask(list, address, site, SEG_HOLD_SEMAPHORE, SEG_MODE_WRITE),
+				    0);
+		return;
+	}
+	list = begin_other(&saved_errno);
+	if (!list)
+		return;
+	if (!hold_has_room(list) && !shim_self.frame)
+		compact(list);
+	if (!find(list, address) && hold_has_room(list))
+		hold_settle(list, hold_ask(list, address, site, SEG_HOLD_SEMAPHORE, SEG_MODE_WRITE), 0);
+	shim_end(saved_errno);
+}
+
+bool hold_posts_semaphore(uint64_t address)
+{
+	struct seg_holds *list = hold_quick();
+	bool was_taken;
+	int saved_errno;
+
+	if (shim_likely(list))
+		return release_own(list, address);
+	list = begin_other(&saved_errno);
+	if (!list)
+		return false;
+	was_taken = release_own(list, address);
+	shim_end(saved_errno);
+	return was_taken;
 }

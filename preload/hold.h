@@ -89,8 +89,8 @@ static inline struct seg_hold *hold_ask(struct seg_holds *list, uint64_t address
 static inline void hold_withdraw(struct seg_holds *list, struct seg_hold *hold)
 {
 	__atomic_store_n(&hold->address, 0, __ATOMIC_RELAXED);
-	if (shim_likely(list->holds + list->top - 1 == hold))
-		list->top--;
+	if (shim_likely(list->holds + list->top == hold + 1))
+		list->top = (uint32_t)(hold - list->holds);
 }
 
 /* Acquired means 0 or EOWNERDEAD. */
@@ -114,6 +114,34 @@ void hold_end(struct hold_call *call, int result);
 /* A request that does not wait, after it was granted. */
 void hold_took(const struct hold_call *call, int result);
 
+/* --- waits for other things than locks ---------------------------------------------------------- */
+
+struct hold_wait {
+	/* Filled by the wrapper. */
+	uint8_t kind; /* enum seg_thread_wait_kind */
+	bool is_timed;
+	uint64_t address, second, site;
+
+	/* hold.c's own. */
+	struct seg_thread_wait outer;
+	struct seg_hold *lent;
+	uint64_t epoch; /* 0: nothing was recorded */
+};
+
+/* Before and after the blocking call; what pthread_cond_wait() does to `second` is recorded, too. */
+void hold_wait_begin(struct hold_wait *wait);
+/* `is_kept`: the mutex is the thread's again. */
+void hold_wait_end(struct hold_wait *wait, bool is_kept);
+/* hold_wait_end() for a thread that is cancelled in the call: libc takes the mutex again before. */
+void hold_wait_cancelled(void *wait);
+
+/* --- semaphores --------------------------------------------------------------------------------- */
+
+/* The thread has waited for it with success. */
+void hold_took_semaphore(uint64_t address, uint64_t site);
+/* It posts it. False: it had not taken it. */
+bool hold_posts_semaphore(uint64_t address);
+
 /* --- releasing ---------------------------------------------------------------------------------- */
 
 /* Not the last one that was taken, or another thread's. What is no longer held, or NULL. */
@@ -124,14 +152,18 @@ static inline struct seg_hold *hold_release(uint64_t address)
 {
 	struct seg_holds *list = hold_quick();
 	struct seg_hold *hold;
+	uint32_t last;
 
-	if (shim_unlikely(!list || !list->top))
+	if (shim_unlikely(!list))
 		return shim_self.counts ? NULL : hold_release_other(address);
-	hold = &list->holds[list->top - 1];
+	last = list->top - 1;
+	if (shim_unlikely(last >= SEG_HOLDS_MAX)) /* none, too */
+		return hold_release_other(address);
+	hold = &list->holds[last];
 	if (shim_unlikely(hold->address != address || hold->state != SEG_HOLD_HELD))
 		return hold_release_other(address);
 	__atomic_store_n(&hold->address, 0, __ATOMIC_RELEASE);
-	list->top--;
+	list->top = last; /* not one less than now: a handler may have lowered it meanwhile */
 	return hold;
 }
 

@@ -89,6 +89,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/text.h \
 	preload/thunk.c \
 	preload/thunk.h \
+	preload/sync.c \
+	preload/sync.h \
 	preload/thread.def \
 	preload/track.c \
 	preload/track.h \
@@ -97,14 +99,17 @@ preload_liblockjam_la_SOURCES = \
 	preload/unwind.c \
 	preload/unwind.h \
 	preload/wrap.h \
+	preload/wrap_cond.c \
 	preload/wrap_hold.h \
 	preload/wrap_fcntl.c \
 	preload/wrap_fd.c \
 	preload/wrap_flock.c \
+	preload/wrap_join.c \
 	preload/wrap_mutex.c \
 	preload/wrap_process.c \
 	preload/wrap_prctl.c \
 	preload/wrap_rwlock.c \
+	preload/wrap_sem.c \
 	preload/wrap_signal.c
 nodist_preload_liblockjam_la_SOURCES = preload/unsafe.list
 if ARCH_X86_64

@@ -93,7 +93,7 @@ enum seg_table_id {
 	SEG_EDGES,   /* version 4; capacity 0 before */
 	SEG_INTERRUPTIONS,
 	SEG_HOLDINGS, /* version 4 */
-	SEG_LISTS, /* version 4 */
+	SEG_LISTS,    /* version 4: struct seg_holds, and between them struct seg_syncs */
 	SEG_LOST,     /* version 4 */
 	SEG_TABLE_IDS,
 	SEG_TABLES_MAX = 16
@@ -184,15 +184,6 @@ struct seg_header {
 
 	/* The emergency arena (SEG_ENV_PROTECT), atomic add: requests served and refused. */
 	uint64_t protect_served, protect_refused;
-
-	/*
-	 * Version 4. Of a record made from outside: the longest time for which the same signals (a mask, bit
-	 * n-1 for signal n) were pending at each look at them, about every SEG_SAMPLE_BEAT_NS, and blocked by
-	 * whoever could take them. 0 looks: there is none, or nobody looked.
-	 */
-	uint64_t held_back, held_back_since_ns, held_back_last_ns;
-	uint32_t held_back_looks;
-	uint32_t held_back_run; /* 1: a thread was running, or ran between two looks */
 };
 #define SEG_HEADER_SIZE_1 2120 /* of version 1 */
 #define SEG_SAMPLE_BEAT_NS UINT64_C(1000000000)
@@ -200,7 +191,7 @@ static_assert(offsetof(struct seg_header, sample_interval_ns) == SEG_HEADER_SIZE
 static_assert(offsetof(struct seg_header, pid) == 40, "ABI");
 static_assert(offsetof(struct seg_header, tables) == 136, "ABI");
 static_assert(offsetof(struct seg_header, exe) == 520, "ABI");
-static_assert(sizeof(struct seg_header) == 2208, "ABI");
+static_assert(sizeof(struct seg_header) == 2176, "ABI");
 
 /* A thread, from its first recorded event on. A thread that ended is known by the kernel's word; in
  * sampled records all threads of a process that was looked into, those that ended with tid 0. */
@@ -470,11 +461,18 @@ static_assert(sizeof(struct seg_interruption) == 128, "ABI");
  * A record is for a thread that may have ended: then it belongs to the next thread that needs one,
  * if it holds nothing.
  */
-enum seg_hold_kind { SEG_HOLD_MUTEX = 1, SEG_HOLD_RWLOCK, SEG_HOLD_SPIN, SEG_HOLD_KINDS };
+enum seg_hold_kind {
+	SEG_HOLD_MUTEX = 1,
+	SEG_HOLD_RWLOCK,
+	SEG_HOLD_SPIN,
+	SEG_HOLD_SEMAPHORE, /* it was waited for with success, and not posted since; once, however often */
+	SEG_HOLD_KINDS
+};
 
 enum seg_hold_state {
 	SEG_HOLD_ASKED = 1, /* the call has begun. It waits, or is about to return */
 	SEG_HOLD_HELD,
+	SEG_HOLD_LENT, /* a mutex, inside of pthread_cond_wait(), which gives it up and takes it again */
 };
 
 enum seg_hold_flag {
@@ -492,7 +490,15 @@ struct seg_hold {
 static_assert(sizeof(struct seg_hold) == 32, "ABI");
 
 /* What a thread is blocked in, written before the call. Of a lock, beside its hold (SEG_HOLD_ASKED). */
-enum seg_thread_wait_kind { SEG_WAIT_NONE = 0, SEG_WAIT_LOCK };
+enum seg_thread_wait_kind {
+	SEG_WAIT_NONE = 0,
+	SEG_WAIT_LOCK,
+	SEG_WAIT_CONDITION, /* second: the mutex */
+	SEG_WAIT_SEMAPHORE,
+	SEG_WAIT_BARRIER,
+	SEG_WAIT_JOIN, /* address: the pthread_t */
+	SEG_WAIT_KINDS
+};
 
 enum seg_thread_wait_flag {
 	SEG_WAIT_UNTIL = 1 << 0, /* it has a time limit */
@@ -502,7 +508,7 @@ struct seg_thread_wait {
 	uint8_t kind, flags, hold_kind, mode;
 	uint32_t stack;   /* index */
 	uint64_t address; /* of the object */
-	uint64_t second;  /* reserved */
+	uint64_t second;
 	uint64_t since_ns;
 	uint64_t site;    /* return address of the call */
 	uint32_t request; /* from header.wait_counter */
@@ -526,6 +532,39 @@ struct seg_holds {
 	struct seg_hold holds[SEG_HOLDS_MAX];
 };
 static_assert(sizeof(struct seg_holds) == 4096, "ABI: a page");
+
+/*
+ * A condition variable that was signalled, or a semaphore that was posted (version 4). Any thread
+ * writes, without a seq: what two write at once may be mixed of both.
+ */
+struct seg_sync {
+	uint32_t kind; /* enum seg_thread_wait_kind */
+	uint32_t reserved0;
+	uint64_t address; /* 0: not in use; stored last */
+	uint64_t count;   /* atomic add */
+	uint64_t foreign; /* atomic add: of these, by a thread that had not taken the semaphore */
+	uint64_t last_ns; /* of the clock that ticks with the timer */
+	uint64_t last_site;
+	int32_t last_tid;
+	uint32_t reserved1;
+	uint64_t reserved;
+};
+static_assert(sizeof(struct seg_sync) == 64, "ABI");
+
+/* A page of them in SEG_LISTS, told from a thread's list by its tid. */
+#define SEG_SYNCS_TID (-1)
+#define SEG_SYNCS_MAX 63
+struct seg_syncs {
+	uint32_t seq;
+	uint32_t reserved0;
+	int32_t tid; /* SEG_SYNCS_TID */
+	uint32_t top; /* 0 */
+	uint64_t reserved[6];
+	struct seg_sync syncs[SEG_SYNCS_MAX];
+};
+static_assert(sizeof(struct seg_syncs) == sizeof(struct seg_holds), "ABI: one table");
+static_assert(offsetof(struct seg_syncs, tid) == offsetof(struct seg_holds, tid), "ABI: one table");
+static_assert(offsetof(struct seg_syncs, top) == offsetof(struct seg_holds, top), "ABI: one table");
 
 enum seg_finding_kind {
 	SEG_FIND_UNSAFE_CALL = 1, /* function was called in a handler */

@@ -68,6 +68,20 @@ static const struct {
 	WRAPPED(pthread_rwlock_clockrdlock),
 	WRAPPED(pthread_rwlock_clockwrlock),
 	WRAPPED(pthread_spin_lock),
+	WRAPPED(pthread_cond_clockwait),
+	WRAPPED(pthread_barrier_wait),
+	WRAPPED(pthread_join),
+	WRAPPED(pthread_timedjoin_np),
+	WRAPPED(pthread_clockjoin_np),
+	WRAPPED(sem_wait),
+	WRAPPED(sem_timedwait),
+	WRAPPED(sem_trywait),
+	WRAPPED(sem_post),
+	WRAPPED(mtx_lock),
+	WRAPPED(mtx_timedlock),
+	WRAPPED(cnd_wait),
+	WRAPPED(cnd_timedwait),
+	WRAPPED(thrd_join),
 #undef WRAPPED
 };
 

@@ -9,8 +9,10 @@
 #define LOCKJAM_TRACK_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <threads.h>
 #include <time.h>
 
 struct track_real {

@@ -43,3 +43,29 @@ SHIM_EXPORT int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
 	HOLD_RELEASE(pthread_mutex_unlock, mutex);
 }
+
+/* --- C11: the same objects, and other results ----------------------------------------------------- */
+
+static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "glibc: one object");
+
+int wrap_mtx_lock(mtx_t *mutex)
+{
+	HOLD_ACQUIRE(mtx_lock, SEG_HOLD_MUTEX, SEG_MODE_WRITE, mutex,
+		     is_busy((const pthread_mutex_t *)mutex), false, mutex);
+}
+
+int wrap_mtx_timedlock(mtx_t *mutex, const struct timespec *until)
+{
+	HOLD_ACQUIRE(mtx_timedlock, SEG_HOLD_MUTEX, SEG_MODE_WRITE, mutex,
+		     is_busy((const pthread_mutex_t *)mutex), true, mutex, until);
+}
+
+SHIM_EXPORT int mtx_trylock(mtx_t *mutex)
+{
+	HOLD_TRY(mtx_trylock, SEG_HOLD_MUTEX, SEG_MODE_WRITE, mutex);
+}
+
+SHIM_EXPORT int mtx_unlock(mtx_t *mutex)
+{
+	HOLD_RELEASE(mtx_unlock, mutex);
+}

@@ -72,6 +72,7 @@ VICTIMS = \
 	tests/victims/alone-posix \
 	tests/victims/altstack \
 	tests/victims/altstack-held \
+	tests/victims/cancelled-waits \
 	tests/victims/churn \
 	tests/victims/clean-daemon \
 	tests/victims/close-drops \
@@ -137,6 +138,7 @@ VICTIMS = \
 	tests/victims/unreaped \
 	tests/victims/unreaped-ignored \
 	tests/victims/unreaped-soon \
+	tests/victims/thread-waits \
 	tests/victims/upgrade-posix \
 	tests/victims/vforking \
 	tests/victims/sync-handlers \
@@ -166,6 +168,8 @@ tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
 tests_victims_abba_mutex_LDADD = -lpthread
 tests_victims_every_lock_LDADD = -lpthread
+tests_victims_cancelled_waits_LDADD = -lpthread
+tests_victims_thread_waits_LDADD = -lpthread
 tests_victims_churn_LDADD = -lpthread
 tests_victims_clean_daemon_LDADD = -lpthread
 tests_victims_counting_LDADD = -lpthread

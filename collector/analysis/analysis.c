@@ -180,14 +180,28 @@ bool analysis_has_cycle(const struct model *m)
 	return false;
 }
 
-/* The headline names processes and files; the identity is made of all requests in it. */
-static bool is_found_again(const struct model_finding *f, const struct model *again)
+static pid_t pid_of(const struct model *m, uint32_t process)
+{
+	return process == MODEL_NONE ? 0 : m->processes.items[process].pid;
+}
+
+static bool has_same_processes(const struct model *m, const struct model_finding *f,
+			       const struct model *again, const struct model_finding *other)
+{
+	for (uint32_t i = 0; i < FINDING_PIDS; i++)
+		if (pid_of(m, f->processes[i]) != pid_of(again, other->processes[i]))
+			return false;
+	return f->process_count == other->process_count;
+}
+
+/* The identity is made of all requests. Headlines are no help: the second look knows no names of variables. */
+static bool is_found_again(const struct model *m, const struct model_finding *f,
+			   const struct model *again)
 {
 	for (uint32_t i = 0; i < again->findings.count; i++) {
 		const struct model_finding *other = &again->findings.items[i];
 		if (other->kind == f->kind && other->first_ns == f->first_ns &&
-		    other->identity == f->identity &&
-		    !strcmp(other->headline, f->headline))
+		    other->identity == f->identity && has_same_processes(m, f, again, other))
 			return true;
 	}
 	return false;
@@ -212,7 +226,7 @@ void analysis_confirm(struct model *m, const struct model *again)
 
 	for (uint32_t i = 0; i < m->findings.count; i++) {
 		const struct model_finding *f = &m->findings.items[i];
-		if (!is_to_be_confirmed(m, f) || is_found_again(f, again))
+		if (!is_to_be_confirmed(m, f) || is_found_again(m, f, again))
 			m->findings.items[kept++] = *f;
 		else
 			forget_deadlock(m, f->deadlock);

@@ -55,6 +55,7 @@ struct model_wait {
 				   * pipe:[1234]", "10.0.0.7:143 (TCP)"; never NULL */
 	const char *unseen;       /* why not all needs and ways are known, one clause; NULL: they are.
 				   * Such a wait is never part of a proof */
+	uint64_t address;         /* of an object in its process's memory; 0 none */
 	uint64_t since_ns;        /* 0 unknown */
 	uint64_t until_ns;        /* it ends by itself then; 0: it does not. UINT64_MAX: by a time limit
 				   * that is not known. Never part of a deadlock */

@@ -29,7 +29,7 @@ static const char *const table_names[SEG_TABLE_IDS] = {
 	[SEG_EDGES] = "lock orders",
 	[SEG_INTERRUPTIONS] = "interrupted calls",
 	[SEG_HOLDINGS] = "locks held in lock orders",
-	[SEG_LISTS] = "lists of what threads hold",
+	[SEG_LISTS] = "lists of what threads hold, and conditions and semaphores,",
 	[SEG_LOST] = "lost locks",
 };
 

@@ -101,6 +101,8 @@ static void remap(struct reducer *r)
 		m->stacks.items[i].process = at(r->processes, m->stacks.items[i].process);
 		m->stacks.items[i].thread = at(r->threads, m->stacks.items[i].thread);
 	}
+	for (uint32_t i = 0; i < m->resources.count; i++)
+		m->resources.items[i].process = at(r->processes, m->resources.items[i].process);
 	for (uint32_t i = 0; i < m->threads.count; i++) {
 		m->threads.items[i].process = at(r->processes, m->threads.items[i].process);
 		m->threads.items[i].call = at(r->calls, m->threads.items[i].call);

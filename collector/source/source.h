@@ -51,6 +51,10 @@ void tasks_read_rest(struct gather *g);
 /* source_tasks.c: all threads of the chosen processes, with their names. After select_targets(). */
 void tasks_read_targets(struct gather *g);
 
+/* memory_waits.c: what recorded threads wait for in their process's memory, beside locks, into
+ * model.waits. After select_targets(). */
+void memory_waits_collect(struct gather *g);
+
 /* core_waits.c: the request of a lock that a core's thread was blocked in, if it was. */
 struct arch_prstatus;
 void core_waits_add(struct gather *g, uint32_t process, uint32_t thread,

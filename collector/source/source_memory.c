@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 
 #include "collector/proc/thread_lock.h"
-#include "collector/source/source.h"
+#include "collector/source/memory.h"
 
 #define PROCESSES_MAX 5000 /* whose threads are looked at for this */
 
@@ -22,7 +22,7 @@ struct request {
 	enum lock_kind kind;
 	const struct seg_hold *hold;        /* NULL: its list was full */
 	const struct seg_thread_wait *wait; /* NULL: it was free a moment before, no more is known */
-	uint64_t address;
+	uint64_t address, site;
 	enum lock_mode mode;
 	enum evidence evidence;
 };
@@ -37,7 +37,7 @@ static bool is_live(const struct gather *g, uint32_t process)
 }
 
 /* Who left by exit() was stuck in nothing, and a former program has no memory any more. */
-static bool is_of_interest(const struct gather *g, uint32_t process)
+bool memory_is_of_interest(const struct gather *g, uint32_t process)
 {
 	enum process_state state = g->m->processes.items[process].state;
 
@@ -45,13 +45,14 @@ static bool is_of_interest(const struct gather *g, uint32_t process)
 	       (state == PROCESS_LIVE || state == PROCESS_KILLED || state == PROCESS_DUMPED);
 }
 
+/* Semaphores are no locks: see memory_waits.c. */
 static bool kind_is_sane(uint8_t kind, uint8_t mode)
 {
-	return kind >= SEG_HOLD_MUTEX && kind < SEG_HOLD_KINDS &&
+	return kind >= SEG_HOLD_MUTEX && kind <= SEG_HOLD_SPIN &&
 	       (mode == SEG_MODE_READ || mode == SEG_MODE_WRITE);
 }
 
-static bool read_list(const struct gather *g, uint32_t process, uint32_t index,
+bool memory_read_list(const struct gather *g, uint32_t process, uint32_t index,
 		      struct seg_holds *list)
 {
 	if (segment_read(g->segments[process], SEG_LISTS, index, list, sizeof(*list)))
@@ -91,7 +92,7 @@ static uint32_t add_resource(struct model *m, const struct request *q)
 	return i;
 }
 
-static uint32_t add_stack(struct model *m, uint32_t process, uint32_t raw, uint64_t site)
+uint32_t memory_stack(struct model *m, uint32_t process, uint32_t raw, uint64_t site)
 {
 	uint32_t i = raw || site ? model_add_stack(m) : MODEL_NONE;
 
@@ -158,7 +159,7 @@ static void add_holds_of(struct gather *g, const struct request *q, uint32_t res
 		held.mode = h->mode == SEG_MODE_READ ? MODE_READ : MODE_WRITE;
 		held.thread = thread_of(g, q->process, list->tid);
 		held.evidence = lock ? EVIDENCE_OBSERVED : EVIDENCE_RECORDED;
-		uint32_t stack = add_stack(m, q->process, h->stack, h->site);
+		uint32_t stack = memory_stack(m, q->process, h->stack, h->site);
 		uint32_t l = add_lock(m, &held, resource);
 
 		if (l == MODEL_NONE)
@@ -209,7 +210,7 @@ static void add_holds(struct gather *g, const struct request *q, uint32_t resour
 			      &word))
 		lock = &word;
 	for (uint32_t i = 1; i <= segment_count(s, SEG_LISTS); i++)
-		if (read_list(g, q->process, i, &list))
+		if (memory_read_list(g, q->process, i, &list))
 			add_holds_of(g, q, resource, &list, lock);
 	if (lock && lock->is_taken && lock->owner && !has_holder(g->m, resource, MODE_WRITE))
 		add_owner(g, q, resource, lock->owner);
@@ -239,6 +240,30 @@ static bool find_request(const struct seg_holds *list, struct request *q)
 	q->kind = lock_kinds[kind];
 	q->mode = mode == SEG_MODE_READ ? MODE_READ : MODE_WRITE;
 	q->address = hold ? hold->address : q->wait->address;
+	q->site = hold ? hold->site : q->wait->site;
+	return true;
+}
+
+bool memory_sleeps_in(const struct gather *g, uint32_t thread, uint64_t address, uint64_t bytes)
+{
+	const struct model_thread *t = &g->m->threads.items[thread];
+
+	return t->syscall == SYS_futex && t->syscall_args[0] - address < bytes;
+}
+
+/* Inside of pthread_cond_wait(), which takes the mutex again. */
+static bool find_retaken(const struct gather *g, const struct seg_holds *list, struct request *q)
+{
+	if (list->wait.kind != SEG_WAIT_CONDITION || q->thread == MODEL_NONE ||
+	    !is_live(g, q->process) ||
+	    !memory_sleeps_in(g, q->thread, list->wait.second, THREAD_LOCK_BYTES))
+		return false;
+	q->wait = NULL;
+	q->hold = NULL;
+	q->site = list->wait.site;
+	q->kind = LOCK_MUTEX;
+	q->mode = MODE_WRITE;
+	q->address = list->wait.second;
 	return true;
 }
 
@@ -249,7 +274,7 @@ static bool is_confirmed(const struct gather *g, const struct request *q)
 
 	if (q->kind == LOCK_SPIN)
 		return t->syscall < 0 && q->wait;
-	return t->syscall == SYS_futex && t->syscall_args[0] - q->address < THREAD_LOCK_BYTES;
+	return memory_sleeps_in(g, q->thread, q->address, THREAD_LOCK_BYTES);
 }
 
 /* One that was only begun is a wait if somebody is known to have the lock. */
@@ -299,11 +324,11 @@ static void add_request(struct gather *g, const struct request *q)
 			return;
 		add_holds(g, q, resource);
 	}
-	uint32_t stack = add_stack(m, q->process,
+	uint32_t stack = memory_stack(m, q->process,
 				   q->wait   ? q->wait->stack
 				   : q->hold ? q->hold->stack
 					     : 0,
-				   q->wait ? q->wait->site : q->hold->site);
+				   q->site);
 	uint32_t i = add_lock(m, q, resource);
 
 	if (i == MODEL_NONE)
@@ -316,22 +341,40 @@ static void add_request(struct gather *g, const struct request *q)
 	l->request = q->wait ? q->wait->request : 0;
 }
 
+/* What one thread waits for: one thing at most. */
+static void add_thread(struct gather *g, uint32_t process, const struct seg_holds *list)
+{
+	struct request q = {.process = process,
+			    .thread = model_find_thread(g->m, process, list->tid)};
+	struct memory_thread t = {g, process, q.thread, is_live(g, process), list};
+
+	if (memory_wait_is_other(&t))
+		return;
+	if (find_request(list, &q) ? judge_request(g, &q) : find_retaken(g, list, &q))
+		add_request(g, &q);
+}
+
+static bool asks_for_anything(const struct seg_holds *list)
+{
+	for (uint32_t i = 0; i < list->top; i++)
+		if (list->holds[i].address && list->holds[i].state != SEG_HOLD_HELD)
+			return true;
+	return list->wait.kind != SEG_WAIT_NONE;
+}
+
 static void add_process(struct gather *g, uint32_t process)
 {
 	const struct segment *s = g->segments[process];
 	bool has_looked = !is_live(g, process);
-	struct request q = {.process = process};
 	struct seg_holds list;
 
 	for (uint32_t i = 1; i <= segment_count(s, SEG_LISTS); i++) {
-		if (!read_list(g, process, i, &list) || !find_request(&list, &q))
+		if (!memory_read_list(g, process, i, &list) || !asks_for_anything(&list))
 			continue;
 		if (!has_looked)
 			tasks_read_process(g, process);
 		has_looked = true;
-		q.thread = model_find_thread(g->m, process, list.tid);
-		if (judge_request(g, &q))
-			add_request(g, &q);
+		add_thread(g, process, &list);
 	}
 }
 
@@ -342,7 +385,7 @@ static int collect(struct gather *g, struct collect_error *error)
 
 	(void)error;
 	for (uint32_t i = 0; i < count && done < PROCESSES_MAX; i++) {
-		if (!is_of_interest(g, i) || !segment_count(g->segments[i], SEG_LISTS))
+		if (!memory_is_of_interest(g, i) || !segment_count(g->segments[i], SEG_LISTS))
 			continue;
 		done += is_live(g, i);
 		add_process(g, i);

@@ -280,8 +280,14 @@ static void look_at_thread(struct waiting *w)
 /* --- all ----------------------------------------------------------------------------------------
  */
 
+/* By a record; of what it asks for, a lock's list tells. */
 static bool has_wait(const struct model *m, uint32_t thread, uint32_t waits)
 {
+	for (uint32_t i = 0; i < m->locks.count; i++)
+		if (m->locks.items[i].thread == thread && m->locks.items[i].state == LOCK_WAITING &&
+		    m->locks.items[i].kind >= LOCK_MUTEX &&
+		    m->locks.items[i].evidence == EVIDENCE_OBSERVED)
+			return true;
 	for (uint32_t i = 0; i < waits; i++)
 		if (m->waits.items[i].thread == thread)
 			return true;

@@ -60,6 +60,9 @@ void stacks_classify_thread(struct stacks *s, uint32_t thread);
  */
 void stacks_name_memory(struct stacks *s, uint32_t resource);
 
+/* The same for the object of a wait (model_wait.address). */
+void stacks_name_wait(struct stacks *s, uint32_t wait);
+
 /* Names the function of a handler (model_handler: function, file, line, module). */
 void stacks_name_handler(struct stacks *s, uint32_t handler);
 

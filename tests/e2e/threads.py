@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import segment, tap, views  # noqa: E402
-from lib.case import clean_environment  # noqa: E402
+from lib.case import clean_environment, victim_path  # noqa: E402
 
 HOLD_HELD = 2
 
@@ -72,6 +72,8 @@ def _(case):
     expected = [("mutex (cache_lock)", first, [second]), ("mutex (index_table+0x10)", second, [first])]
     alive = case.json("graph")
     assert pairs(alive) == expected, pairs(alive)
+    found = views.findings(alive, "deadlock-cycle")
+    assert len(found) == 1 and "(cache_lock)" in found[0]["headline"], alive["findings"]
     for lock in alive["locks"]:
         assert lock["kind"] == "mutex" and int(lock["address"], 16), lock
         for party in lock["holders"] + lock["waiters"]:
@@ -85,6 +87,7 @@ def _(case):
     victim.kill_all()
     dead = case.json("report")
     assert pairs(dead) == expected, pairs(dead)
+    assert len(views.findings(dead, "deadlock-cycle")) == 1, dead["findings"]
     for party in views.parties(dead, "holders") + views.parties(dead, "waiters"):
         assert party["evidence"] == "recorded", party
 
@@ -96,6 +99,53 @@ def _(case):
     assert pairs(view) == [("mutex (cache_lock)", int(victim.word("first")),
                             [int(victim.word("second"))])], pairs(view)
     assert not [f for f in view["findings"] if f["severity"] == "error"], view["findings"]
+
+
+KINDS = {"condition": "condition", "timed": "condition", "semaphore": "semaphore",
+         "locking": "semaphore", "barrier": "barrier", "joining": "join"}
+
+
+def check_waits(view, victim):
+    said_waits = {line.split()[1]: int(line.split()[2]) for line in victim.said
+                  if line.startswith("wait ")}
+    found = {w["tid"]: w for w in view["waits"]}
+    for name, tid in said_waits.items():
+        assert tid in found, f"{name} is not seen: {sorted(found)}, {said_waits}"
+        assert found[tid]["kind"] == KINDS[name], (name, found[tid])
+        assert found[tid]["since_ns"], (name, found[tid])
+        assert found[tid]["ends_by_itself"] == (name == "timed"), (name, found[tid])
+    ways = {name: [w["tid"] for n in found[tid]["needs"] for w in n["ways"]]
+            for name, tid in said_waits.items()}
+    assert "(queue_filled)" in found[said_waits["condition"]]["object"], found
+    assert re.search(r"signalled once, .* before this wait", found[said_waits["condition"]]["unseen"])
+    assert "posted once" in found[said_waits["semaphore"]]["unseen"], found
+    assert victim.pid in ways["semaphore"], ways
+    # Posted only ever by who had taken it: a lock, and who has it is known.
+    assert ways["locking"] == [victim.pid] and not found[said_waits["locking"]]["unseen"], found
+    assert ways["joining"] == [int(victim.word("idle"))], ways
+    assert found[said_waits["barrier"]]["unseen"], found
+    wrong = [f for f in view["findings"] if f["severity"] == "error" and victim.pid in f["pids"]]
+    assert not wrong, wrong
+
+
+@tap.test("what threads wait for beside locks: who signalled, posted, took, is waited for")
+def _(case):
+    victim = case.victim("thread-waits")
+    check_waits(case.json("why", str(victim.pid)), victim)
+    # Beside another process, whose records are left out.
+    case.victim("abba-mutex")
+    check_waits(case.json("why", str(victim.pid)), victim)
+    check_waits(case.json("graph"), victim)
+
+
+@tap.test("threads that are cancelled in a wait, or come to its time limit, wait no more")
+def _(case):
+    victim = case.victim("cancelled-waits")
+    assert not held_addresses(case, victim.pid)
+    assert case.run([victim_path("cancelled-waits")]).returncode == 0, "without the shim"
+    assert not [w for w in case.json("why", str(victim.pid))["waits"]
+                if w["kind"] in ("condition", "semaphore", "join")]
+    assert victim.finish() == 0
 
 
 if __name__ == "__main__":
