@@ -286,6 +286,7 @@ struct json_object *json_dispositions(const struct view *v)
 
 	for (uint32_t i = 0; order && i < m->signals.count; i++) {
 		const struct model_signals *s = &m->signals.items[order[i]];
+		const struct model_held_back *held = &m->processes.items[s->process].held_back;
 		struct json_object *o = json_object_new_object();
 		struct json_object *threads = json_object_new_array();
 
@@ -294,8 +295,8 @@ struct json_object *json_dispositions(const struct view *v)
 		json_add_text(o, "ignored", signals_mask(text, sizeof(text), s->ignored));
 		json_add_text(o, "pending", signals_mask(text, sizeof(text), s->pending));
 		json_add_text(o, "stuck", signals_mask(text, sizeof(text), signals_stuck(m, s)));
-		json_add_text(o, "held_back", signals_mask(text, sizeof(text), s->stuck));
-		json_add_number(o, "held_back_ns", s->stuck_ns);
+		json_add_text(o, "held_back", signals_mask(text, sizeof(text), held->signals));
+		json_add_number(o, "held_back_ns", held->last_ns - held->since_ns);
 		json_add_number(o, "queued", s->queued);
 		json_add_number(o, "queue_limit", s->queue_limit);
 		for (uint32_t t = 0; t < m->threads.count; t++)

@@ -74,6 +74,7 @@ static void put_threads(const struct view *v, const struct model_signals *s)
 
 static void put_pending(const struct view *v, const struct model_signals *s)
 {
+	const struct model_held_back *held = &v->model->processes.items[s->process].held_back;
 	uint64_t stuck = signals_stuck(v->model, s), caught = signals_untakeable(v->model, s);
 	char text[1024], duration[TEXT_SIZE];
 
@@ -84,10 +85,10 @@ static void put_pending(const struct view *v, const struct model_signals *s)
 	if (stuck)
 		fprintf(v->out, "    pending %s: blocked by every thread, nobody can take them\n",
 			signals_mask(text, sizeof(text), stuck));
-	if (s->stuck)
+	if (held->signals)
 		fprintf(v->out, "    pending %s: for %s at least, at each of %u looks\n",
-			signals_mask(text, sizeof(text), s->stuck),
-			text_duration(duration, s->stuck_ns), s->stuck_looks);
+			signals_mask(text, sizeof(text), held->signals),
+			text_duration(duration, held->last_ns - held->since_ns), held->looks);
 	if (s->pending & ~stuck)
 		fprintf(v->out, "    pending %s: not blocked, on the way\n",
 			signals_mask(text, sizeof(text), s->pending & ~stuck));

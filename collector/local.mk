@@ -115,6 +115,8 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/kernel_locks.h \
 	collector/proc/lock_call.c \
 	collector/proc/lock_call.h \
+	collector/proc/pending.c \
+	collector/proc/pending.h \
 	collector/proc/proc.c \
 	collector/proc/proc.h \
 	collector/proc/proc_task.c \
@@ -134,6 +136,8 @@ collector_libcollector_a_SOURCES = \
 	collector/sample/sample_record.h \
 	collector/sample/sample_segment.c \
 	collector/sample/sample_segment.h \
+	collector/sample/sample_signals.c \
+	collector/sample/sample_signals.h \
 	collector/sample/sample_stack.c \
 	collector/sample/sample_stack.h \
 	collector/sample/sample_thread.c \

@@ -184,6 +184,15 @@ struct seg_header {
 
 	/* The emergency arena (SEG_ENV_PROTECT), atomic add: requests served and refused. */
 	uint64_t protect_served, protect_refused;
+
+	/*
+	 * Version 4. Of a record made from outside: the longest time for which the same signals (a mask, bit
+	 * n-1 for signal n) were pending at each look at them, about every SEG_SAMPLE_BEAT_NS, and blocked by
+	 * whoever could take them. 0 looks: there is none, or nobody looked.
+	 */
+	uint64_t held_back, held_back_since_ns, held_back_last_ns;
+	uint32_t held_back_looks;
+	uint32_t held_back_run; /* 1: a thread was running, or ran between two looks */
 };
 #define SEG_HEADER_SIZE_1 2120 /* of version 1 */
 #define SEG_SAMPLE_BEAT_NS UINT64_C(1000000000)
@@ -191,7 +200,7 @@ static_assert(offsetof(struct seg_header, sample_interval_ns) == SEG_HEADER_SIZE
 static_assert(offsetof(struct seg_header, pid) == 40, "ABI");
 static_assert(offsetof(struct seg_header, tables) == 136, "ABI");
 static_assert(offsetof(struct seg_header, exe) == 520, "ABI");
-static_assert(sizeof(struct seg_header) == 2176, "ABI");
+static_assert(sizeof(struct seg_header) == 2208, "ABI");
 
 /* A thread, from its first recorded event on. A thread that ended is known by the kernel's word; in
  * sampled records all threads of a process that was looked into, those that ended with tid 0. */

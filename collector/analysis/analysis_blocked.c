@@ -11,6 +11,9 @@
 #include "collector/arch/syscall_name.h"
 
 #define SIGNALS 64
+#define LOOKS_FEW 2
+#define LOOKS_MANY 10
+#define SAMPLED_NS UINT64_C(1000000000) /* who samples looks now and then */
 
 static int first_signal(uint64_t mask)
 {
@@ -34,11 +37,13 @@ static const char *mask_text(struct model *m, uint64_t mask)
 	return text;
 }
 
-static uint32_t find_handler(const struct model *m, const struct model_signals *s)
+static uint32_t find_handler(const struct model *m, uint32_t process)
 {
+	int signo = first_signal(m->processes.items[process].held_back.signals);
+
 	for (uint32_t i = 0; i < m->handlers.count; i++)
-		if (m->handlers.items[i].process == s->process && m->handlers.items[i].is_current &&
-		    m->handlers.items[i].signo == first_signal(s->stuck))
+		if (m->handlers.items[i].process == process && m->handlers.items[i].is_current &&
+		    m->handlers.items[i].signo == signo)
 			return i;
 	return MODEL_NONE;
 }
@@ -53,25 +58,27 @@ static uint32_t count_threads(const struct model *m, uint32_t process)
 }
 
 /* For a thread alone, or for the process, where all its threads have a say. */
-static const char *blockers_text(struct model *m, const struct model_signals *s)
+static const char *blockers_text(struct model *m, uint32_t process)
 {
-	uint32_t count = count_threads(m, s->process);
+	uint32_t count = count_threads(m, process);
 
 	for (uint32_t i = 0; count > 1 && i < m->threads.count; i++) {
 		const struct model_thread *t = &m->threads.items[i];
 
-		if (t->process == s->process && t->pending & t->blocked & s->stuck)
+		if (t->process == process &&
+		    t->pending & t->blocked & m->processes.items[process].held_back.signals)
 			return model_stringf(m, "blocked by its thread %d, to which it was sent",
 					     (int)t->tid);
 	}
-	return count > 1 ? model_stringf(m, "blocked by all its %u threads", count)
-			 : "blocked by its only thread";
+	return count == 1 ? "blocked by its only thread"
+	       : count    ? model_stringf(m, "blocked by all its %u threads", count)
+			  : "blocked by all its threads";
 }
 
-/* "; thread 12 sits in read()": what the main thread does instead; "" unknown. */
-static const char *sits_text(struct model *m, const struct model_signals *s)
+/* "; its main thread is in read()": what it does instead; "" unknown. */
+static const char *sits_text(struct model *m, uint32_t process)
 {
-	uint32_t thread = model_find_thread(m, s->process, m->processes.items[s->process].pid);
+	uint32_t thread = model_find_thread(m, process, m->processes.items[process].pid);
 
 	if (thread == MODEL_NONE || m->threads.items[thread].syscall < 0 ||
 	    !syscall_name(m->threads.items[thread].syscall))
@@ -80,55 +87,74 @@ static const char *sits_text(struct model *m, const struct model_signals *s)
 			     syscall_name(m->threads.items[thread].syscall));
 }
 
+/*
+ * Who runs may take one and get another between two looks: that it did so each time is not likely
+ * where there were many.
+ */
+static bool is_held_back(const struct model_held_back *h)
+{
+	return h->signals && h->last_ns >= h->since_ns && h->looks >= (h->has_run ? LOOKS_MANY : LOOKS_FEW) &&
+	       (!h->is_sampled || h->last_ns - h->since_ns >= SAMPLED_NS);
+}
+
 static int compare_keys(const struct model *m, uint32_t a, uint32_t b)
 {
-	const struct model_signals *x = &m->signals.items[a], *y = &m->signals.items[b];
-	int order = (x->stuck > y->stuck) - (x->stuck < y->stuck);
+	const struct model_held_back *x = &m->processes.items[a].held_back,
+				     *y = &m->processes.items[b].held_back;
+	int order = (x->signals > y->signals) - (x->signals < y->signals);
 
 	if (!order)
 		order = x->has_run - y->has_run;
-	return order ? order : analysis_compare_programs(m, x->process, y->process);
+	return order ? order : analysis_compare_programs(m, a, b);
+}
+
+static const char *evidence(struct model *m, uint32_t process)
+{
+	const struct model_held_back h = m->processes.items[process].held_back;
+
+	return model_stringf(m, "%s: pending at each of %u looks within %s; %s%s",
+			     h.is_sampled ? "sampled" : "observed", h.looks,
+			     analysis_duration_text(m, h.last_ns - h.since_ns),
+			     h.has_run ? "threads of it ran in between"
+				       : "none of its threads ran in between",
+			     sits_text(m, process));
 }
 
 static void report(struct model *m, const uint32_t *items, uint32_t count)
 {
-	const struct model_signals first = m->signals.items[items[0]];
+	const struct model_held_back first = m->processes.items[items[0]].held_back;
 	struct model_finding *f = analysis_add(m, FINDING_SIGNAL_BLOCKED);
-	uint32_t handler = find_handler(m, &first);
+	uint32_t handler = find_handler(m, items[0]);
 
 	if (!f)
 		return;
 	if (first.has_run)
 		f->severity = SEVERITY_NOTE;
 	f->count = count;
-	f->first_ns = m->now_ns;
-	f->last_ns = m->now_ns + first.stuck_ns;
+	f->first_ns = first.since_ns;
+	f->last_ns = first.last_ns;
 	for (uint32_t i = 0; i < count; i++)
-		analysis_add_process(f, m->signals.items[items[i]].process);
-	analysis_set_handler(m, f, handler, first_signal(first.stuck));
+		analysis_add_process(f, items[i]);
+	analysis_set_handler(m, f, handler, first_signal(first.signals));
 	if (handler != MODEL_NONE)
 		analysis_add_stack(f, m->handlers.items[handler].stack,
 				   "the handler was installed here");
 	f->headline =
-		model_stringf(m, "%s cannot be delivered to %s: %s", mask_text(m, first.stuck),
-			      analysis_processes_text(m, f), blockers_text(m, &first));
-	f->evidence = model_stringf(m, "observed: pending at each of %u looks within %s; %s%s",
-				    first.stuck_looks, analysis_duration_text(m, first.stuck_ns),
-				    first.has_run ? "threads of it ran in between"
-						  : "none of its threads ran in between",
-				    sits_text(m, &first));
+		model_stringf(m, "%s cannot be delivered to %s: %s", mask_text(m, first.signals),
+			      analysis_processes_text(m, f), blockers_text(m, items[0]));
+	f->evidence = evidence(m, items[0]);
 }
 
 void detect_blocked(struct model *m)
 {
-	uint32_t count = 0, *items = calloc(m->signals.count + (size_t)1, sizeof(*items));
+	uint32_t count = 0, *items = calloc(m->processes.count + (size_t)1, sizeof(*items));
 
 	if (!items) {
 		m->out_of_memory = true;
 		return;
 	}
-	for (uint32_t i = 0; i < m->signals.count; i++)
-		if (m->signals.items[i].stuck && m->signals.items[i].stuck_looks > 1)
+	for (uint32_t i = 0; i < m->processes.count; i++)
+		if (is_held_back(&m->processes.items[i].held_back))
 			items[count++] = i;
 	analysis_group(m, items, count, compare_keys, report);
 	free(items);

@@ -45,6 +45,16 @@ static inline bool process_is_past(enum process_state state)
 	return state == PROCESS_EXECED || state == PROCESS_DETACHED;
 }
 
+/* Signals that were pending at each of several looks, for the process or for one of its threads, and
+ * that nobody who could have taken them let in. */
+struct model_held_back {
+	uint64_t signals; /* 0: none, or nobody looked */
+	uint64_t since_ns, last_ns;
+	uint32_t looks;
+	bool has_run;    /* one of its threads was running, or ran in between */
+	bool is_sampled; /* by who recorded it from outside */
+};
+
 struct model_process {
 	pid_t pid;
 	pid_t ppid;
@@ -67,6 +77,7 @@ struct model_process {
 	uint64_t ended_ns;
 	uint64_t last_ns; /* the latest time in its record */
 	uint64_t deliveries;
+	struct model_held_back held_back;
 };
 
 struct model_thread {
@@ -359,11 +370,6 @@ struct model_signals {
 	uint64_t caught, ignored; /* without the two that libc keeps for itself */
 	uint64_t pending;         /* for whichever thread takes them; those of one: model_thread */
 	uint64_t queued, queue_limit; /* of all processes of its user */
-	/* Looked at for collect_options.threshold_ns, where something was pending that nobody could take: */
-	uint64_t stuck;        /* what was so at every look, for the process or one thread */
-	uint64_t stuck_ns;     /* from the first look to the last */
-	uint32_t stuck_looks;
-	bool has_run;          /* one of its threads was running, or ran in between */
 };
 
 /* A child that has ended and whose parent has not asked for its status; of a process in signals[]. */

@@ -14,6 +14,7 @@
 #include "collector/model/findings.h"
 #include "collector/sample/sample_process.h"
 #include "collector/sample/sample_record.h"
+#include "collector/sample/sample_signals.h"
 #include "collector/sample/sample_stack.h"
 #include "collector/sample/sample_watch.h"
 #include "collector/segment/session.h"
@@ -259,6 +260,7 @@ static void beat(struct sampler *s)
 	if (s->processes.seen_ns < s->beat_ns + SEG_SAMPLE_BEAT_NS)
 		return;
 	s->beat_ns = s->processes.seen_ns;
+	sample_signals_look(&s->processes, s->beat_ns);
 	for (uint32_t i = 0; i < s->processes.count; i++) {
 		struct seg_header *h = sample_segment_header(s->processes.items[i]->segment);
 

@@ -13,6 +13,13 @@
 #include "collector/proc/proc.h"
 #include "collector/sample/sample_segment.h"
 
+/* Signals that are pending, and were so at every look since. */
+struct sample_held {
+	uint64_t signals, since_ns, switches;
+	uint32_t looks;
+	bool has_run;
+};
+
 struct sample_process {
 	pid_t pid;
 	uint64_t start_time;
@@ -22,6 +29,7 @@ struct sample_process {
 	int pidfd;            /* -1: the kernel has none, or descriptors ran out */
 	bool is_target;
 	uint64_t dying_since_ns; /* 0: it is not */
+	struct sample_held held; /* sample_signals.c */
 	struct sample_segment *segment;
 	bool *is_seen; /* by index of SEG_LOCKS - 1: in the look that goes on */
 };

@@ -419,6 +419,15 @@ static void fill_process(struct importer *im, const struct segment_origin *origi
 	p->segment_path = model_string(im->m, origin->path);
 	p->ended_ns = origin->state == PROCESS_LIVE ? 0 : h->ended_ns;
 	p->deliveries = h->deliveries;
+	if (h->sample_interval_ns && h->held_back_looks)
+		p->held_back = (struct model_held_back){
+			.signals = h->held_back,
+			.since_ns = h->held_back_since_ns,
+			.last_ns = h->held_back_last_ns,
+			.looks = h->held_back_looks,
+			.has_run = h->held_back_run,
+			.is_sampled = true,
+		};
 	import_saw_time(im, h->ended_ns);
 	import_saw_time(im, h->created_mono_ns);
 	import_saw_time(im, h->sample_last_ns);

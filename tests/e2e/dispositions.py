@@ -174,6 +174,32 @@ def _(case):
     assert "    caught, but blocked by every thread now: SIGUSR1\n" in text, text
 
 
+def attach(case, *words):
+    """The findings in the record of a victim that was sampled for a moment, and killed."""
+    victim = case.victim("held-back", *words, shim=None)
+    wait_until(lambda: proc.state(victim.pid) == "S", "its sleep")
+    case.lockjam("attach", "-o", case.session, "--duration=1300ms", str(victim.pid))
+    victim.process.kill()
+    victim.process.wait()
+    return victim.pid, case.json("report")["findings"]
+
+
+@tap.test("who records from outside sees that a signal is held back, and tells it afterwards")
+def _(case):
+    pid, found = attach(case, "process")
+    (found,) = found
+    assert (found["kind"], found["severity"]) == ("signal-blocked", "warning"), found
+    assert found["pids"] == [pid] and found["signal"] == "SIGTERM", found
+    assert found["evidence"].startswith("sampled: pending at each of "), found
+    assert found["last_ns"] - found["first_ns"] >= 1000000000, found
+
+
+@tap.test("who records from outside knows who takes their signals")
+def _(case):
+    _, found = attach(case, "signalfd")
+    assert not found, found
+
+
 @tap.test("a process that is gone is a clear error")
 def _(case):
     child = start(case, [])

@@ -8,20 +8,20 @@
 #define BIT(signo) (UINT64_C(1) << ((signo)-1))
 
 /* A process that sits in read(), with SIGTERM pending and blocked for a second. */
-static struct model_signals *add_held_back(struct model *m)
+static struct model_held_back *add_held_back(struct model *m)
 {
-	uint32_t p = add_process(m, 10), i = model_add_signals(m);
-	struct model_signals *s = &m->signals.items[i];
+	uint32_t p = add_process(m, 10);
+	struct model_held_back *h = &m->processes.items[p].held_back;
 	struct model_thread *t = &m->threads.items[p];
 
 	t->has_signals = true;
 	t->blocked = BIT(SIGTERM);
 	t->syscall = SYS_read;
-	s->process = p;
-	s->pending = s->stuck = BIT(SIGTERM);
-	s->stuck_ns = SECOND;
-	s->stuck_looks = 21;
-	return s;
+	h->signals = BIT(SIGTERM);
+	h->since_ns = 50 * SECOND;
+	h->last_ns = 51 * SECOND;
+	h->looks = 21;
+	return h;
 }
 
 static void nobody_takes_it(void)
@@ -56,15 +56,21 @@ static void who_runs_may_let_it_in(void)
 	model_free(m);
 }
 
-static void one_look_is_none(void)
+static void few_looks_are_none(void)
 {
 	struct model *m = live_model();
 
-	add_held_back(m)->stuck_looks = 1;
+	struct model_held_back *h = add_held_back(m);
+
+	h->looks = 1;
 	analyse(m);
 	CU_ASSERT_EQUAL(m->findings.count, 0);
-	m->signals.items[0].stuck_looks = 2;
-	m->signals.items[0].stuck = 0;
+	h->looks = 9;
+	h->has_run = true;
+	analyse(m);
+	CU_ASSERT_EQUAL(m->findings.count, 0);
+	h->looks = 21;
+	h->signals = 0;
 	analyse(m);
 	CU_ASSERT_EQUAL(m->findings.count, 0);
 	model_free(m);
@@ -73,11 +79,12 @@ static void one_look_is_none(void)
 static void threads_and_handlers_are_named(void)
 {
 	struct model *m = live_model();
-	struct model_signals *s = add_held_back(m);
-	uint32_t t = model_add_thread(m), h = model_add_handler(m);
+	uint32_t t, h;
 
-	s->stuck = s->pending = BIT(SIGHUP) | BIT(SIGTERM) | BIT(64);
-	m->threads.items[t].process = m->handlers.items[h].process = s->process;
+	add_held_back(m)->signals = BIT(SIGHUP) | BIT(SIGTERM) | BIT(64);
+	t = model_add_thread(m);
+	h = model_add_handler(m);
+	m->threads.items[t].process = m->handlers.items[h].process = 0;
 	m->threads.items[t].tid = 11;
 	m->threads.items[t].has_signals = true;
 	m->handlers.items[h].signo = SIGHUP;
@@ -97,11 +104,36 @@ static void threads_and_handlers_are_named(void)
 	model_free(m);
 }
 
+static void who_samples_looks_now_and_then(void)
+{
+	struct model *m = live_model();
+	struct model_held_back *h = add_held_back(m);
+
+	h->is_sampled = true;
+	h->looks = 2;
+	m->threads.items[0].has_signals = false;
+	m->threads.items[0].syscall = -1;
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 1);
+	CU_ASSERT_STRING_EQUAL(m->findings.items[0].evidence,
+			       "sampled: pending at each of 2 looks within 1.0s; none of its "
+			       "threads ran in between");
+	m->findings.count = 0;
+	h->since_ns += SECOND / 2;
+	analyse(m);
+	CU_ASSERT_EQUAL(m->findings.count, 0);
+	h->since_ns = h->last_ns + 1;
+	analyse(m);
+	CU_ASSERT_EQUAL(m->findings.count, 0);
+	model_free(m);
+}
+
 static const struct unit_test tests[] = {
 	{"what nobody takes while all sleep is a warning", nobody_takes_it},
 	{"who runs may be about to let it in: a note", who_runs_may_let_it_in},
-	{"one look is none", one_look_is_none},
+	{"one look is none, nor are a few at who runs", few_looks_are_none},
 	{"threads, signals and handlers are named", threads_and_handlers_are_named},
+	{"who samples looks now and then", who_samples_looks_now_and_then},
 	{NULL, NULL},
 };
 const struct unit_suite unit_analysis_blocked = {tests};
