@@ -121,6 +121,8 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/proc.h \
 	collector/proc/proc_task.c \
 	collector/proc/program.c \
+	collector/proc/thread_futex.c \
+	collector/proc/thread_futex.h \
 	collector/proc/thread_lock.c \
 	collector/proc/thread_lock.h \
 	collector/proc/program.h \
@@ -197,6 +199,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/waits_call.c \
 	collector/source/waits_child.c \
 	collector/source/waits_descriptor.c \
+	collector/source/waits_futex.c \
 	collector/source/waits_pipe.c \
 	collector/source/waits_set.c \
 	collector/source/waits_time.c \

@@ -53,6 +53,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/segment_read.c \
 	tests/unit/stack.c \
 	tests/unit/symbol.c \
+	tests/unit/thread_futex.c \
 	tests/unit/session.c \
 	tests/unit/thread_lock.c \
 	tests/unit/suites.def \
@@ -87,6 +88,7 @@ VICTIMS = \
 	tests/victims/exec-keeps \
 	tests/victims/flock-handed-back \
 	tests/victims/flock-inherited \
+	tests/victims/futex-waits \
 	tests/victims/forked-in-handler \
 	tests/victims/handler-calls \
 	tests/victims/handler-flags \
@@ -131,14 +133,15 @@ VICTIMS = \
 	tests/victims/ring-of \
 	tests/victims/ring-posix \
 	tests/victims/running \
+	tests/victims/shared-mutex \
 	tests/victims/stall \
 	tests/victims/stopper \
 	tests/victims/storm \
+	tests/victims/thread-waits \
 	tests/victims/unwinding \
 	tests/victims/unreaped \
 	tests/victims/unreaped-ignored \
 	tests/victims/unreaped-soon \
-	tests/victims/thread-waits \
 	tests/victims/upgrade-posix \
 	tests/victims/vforking \
 	tests/victims/sync-handlers \
@@ -185,6 +188,8 @@ tests_victims_stall_LDADD = -lpthread
 tests_victims_stall_CFLAGS = $(AM_CFLAGS) -O0
 tests_victims_running_LDADD = -lpthread
 tests_victims_together_LDADD = -lpthread
+tests_victims_shared_mutex_LDADD = -lpthread
+tests_victims_futex_waits_LDADD = -lpthread
 tests_victims_unwinding_LDADD = -lpthread
 if HAVE_JEMALLOC
 check_PROGRAMS += tests/victims/deliveries-jemalloc

@@ -163,6 +163,7 @@ struct model_lock {
 	uint64_t start, end; /* bytes, inclusive; MODEL_TO_EOF without an end */
 	uint64_t since_ns;   /* hold: granted; wait: asked; poll: first refusal; 0 unknown */
 	uint64_t last_try_ns;
+	uint64_t until_ns;   /* LOCK_WAITING: it gives up then; 0: it does not, UINT64_MAX: some time */
 	uint32_t tries;      /* LOCK_POLLING */
 	uint64_t ofd;        /* equal: the same open file description; 0 unknown */
 	uint64_t request;    /* tells one wait from the next of the same thread */

@@ -253,6 +253,7 @@ static uint32_t add_wait(struct maker *k, uint32_t lock, uint32_t like)
 	w->lock = lock;
 	w->since_ns = l->since_ns;
 	w->object = like == MODEL_NONE ? wait_lock_text(m, l) : m->waits.items[like].object;
+	w->until_ns = l->until_ns;
 	/* Who polls decides himself how long; a lease is ended by the kernel. */
 	if (l->state == LOCK_POLLING || l->kind == LOCK_LEASE)
 		w->until_ns = UINT64_MAX;

@@ -95,7 +95,7 @@ static bool has_way(const struct waiting *w, uint32_t process, uint32_t thread)
 	return false;
 }
 
-static void enqueue(struct waits *all, uint32_t process)
+void waits_look_at(struct waits *all, uint32_t process)
 {
 	struct model *m = all->g->m;
 	pid_t pid = m->processes.items[process].pid;
@@ -127,7 +127,7 @@ bool waiting_way(struct waiting *w, pid_t pid, pid_t tid, const char *how)
 
 	if (process == MODEL_NONE || w->need == MODEL_NONE)
 		return false;
-	enqueue(w->all, process);
+	waits_look_at(w->all, process);
 	if (has_way(w, process, thread))
 		return true;
 	if (w->m->needs.items[w->need].way_count >= WAYS_MAX) {
@@ -270,23 +270,27 @@ static void look_at_thread(struct waiting *w)
 	wait_of(w)->thread = w->thread;
 	wait_of(w)->request = w->task.switches + 1;
 	find(w);
-	if (has_stayed(w))
+	bool is_there = has_stayed(w);
+	struct model_wait wait = *wait_of(w);
+
+	if (is_there && !w->lock.use)
 		return;
 	m->waits.count = waits;
 	m->needs.count = needs;
 	m->ways.count = ways;
+	if (is_there)
+		waiting_add_lock(w, &wait);
 }
 
 /* --- all ----------------------------------------------------------------------------------------
  */
 
-/* By a record; of what it asks for, a lock's list tells. */
-static bool has_wait(const struct model *m, uint32_t thread, uint32_t waits)
+/* A record tells more of it, or /proc/locks. */
+static bool has_wait(const struct model *m, uint32_t thread, uint32_t waits, uint32_t locks)
 {
-	for (uint32_t i = 0; i < m->locks.count; i++)
+	for (uint32_t i = 0; i < locks; i++)
 		if (m->locks.items[i].thread == thread && m->locks.items[i].state == LOCK_WAITING &&
-		    m->locks.items[i].kind >= LOCK_MUTEX &&
-		    m->locks.items[i].evidence == EVIDENCE_OBSERVED)
+		    m->locks.items[i].evidence != EVIDENCE_STALE)
 			return true;
 	for (uint32_t i = 0; i < waits; i++)
 		if (m->waits.items[i].thread == thread)
@@ -294,7 +298,7 @@ static bool has_wait(const struct model *m, uint32_t thread, uint32_t waits)
 	return false;
 }
 
-static void look_at_process(struct waits *all, uint32_t process, uint32_t recorded)
+static void look_at_process(struct waits *all, uint32_t process)
 {
 	struct gather *g = all->g;
 
@@ -312,7 +316,8 @@ static void look_at_process(struct waits *all, uint32_t process, uint32_t record
 				    .tid = g->m->threads.items[i].tid,
 				    .need = MODEL_NONE};
 
-		if (g->m->threads.items[i].process == process && !has_wait(g->m, i, recorded))
+		if (g->m->threads.items[i].process == process &&
+		    !has_wait(g->m, i, all->recorded_waits, all->recorded_locks))
 			look_at_thread(&w);
 	}
 }
@@ -324,20 +329,21 @@ static void enqueue_interesting(struct waits *all)
 
 	for (uint32_t i = 0; g->options->target_count && i < g->m->processes.count; i++)
 		if (g->m->processes.items[i].is_target)
-			enqueue(all, i);
+			waits_look_at(all, i);
 	for (uint32_t i = 0; i < g->m->threads.count; i++)
 		if (g->m->threads.items[i].task_state)
-			enqueue(all, g->m->threads.items[i].process);
+			waits_look_at(all, g->m->threads.items[i].process);
 }
 
 void waits_collect(struct gather *g)
 {
-	struct waits all = {.g = g};
-	uint32_t recorded = g->m->waits.count, done = 0;
+	struct waits all = {
+		.g = g, .recorded_waits = g->m->waits.count, .recorded_locks = g->m->locks.count};
+	uint32_t done = 0;
 
 	enqueue_interesting(&all);
 	for (; done < all.queue.count && done < PROCESSES_MAX; done++)
-		look_at_process(&all, all.queue.items[done], recorded);
+		look_at_process(&all, all.queue.items[done]);
 	if (done < all.queue.count)
 		model_note(g->m, "what %u more processes wait for was not looked at",
 			   all.queue.count - done);

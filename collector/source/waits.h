@@ -12,6 +12,7 @@
 #define LOCKJAM_WAITS_H
 
 #include "collector/proc/ends.h"
+#include "collector/proc/thread_futex.h"
 #include "collector/source/source.h"
 
 struct waits {
@@ -19,7 +20,8 @@ struct waits {
 	MODEL_ARRAY(uint32_t) queue; /* processes to be looked at, in the order they were found */
 	struct index queued;         /* pid -> queue */
 	struct ends *ends;           /* NULL: nobody needed them yet */
-	uint32_t asked_since;        /* how often it was asked since when somebody sleeps */
+	uint32_t recorded_waits, recorded_locks; /* those that others had found before us */
+	uint32_t asked_since; /* how often it was asked since when somebody sleeps */
 };
 
 /* A thread whose wait is being found out: the last one of model.waits, and its last need. */
@@ -33,6 +35,8 @@ struct waiting {
 	uint32_t wait, need; /* need MODEL_NONE: none was begun */
 	unsigned epolls;     /* in how many epoll sets, one in the other, we are */
 	uint64_t asleep_ns;  /* 0: not known */
+	struct futex_object
+		lock; /* that it waits for, if its use is one: then locks[] has the wait */
 };
 
 /* Of the wait: its kind, and what it is for as a noun. */
@@ -56,6 +60,8 @@ bool waiting_way(struct waiting *w, pid_t pid, pid_t tid, const char *how);
 
 /* The thread's memory; whether all could be read. */
 bool waiting_read(struct waiting *w, uint64_t address, void *data, size_t size);
+
+void waits_look_at(struct waits *all, uint32_t process); /* has it looked at, too */
 
 /* "/usr/bin/x (pid 12)"; of a process that is gone "pid 12". Owned by the model. */
 const char *waits_name(struct waits *all, pid_t pid);
@@ -113,6 +119,12 @@ void waiting_hidden(struct waiting *w, uint32_t found, const char *what);
 
 struct waited waiting_pipe(struct waiting *w, int fd, uint64_t ino, enum direction asked);
 struct waited waiting_fifo(struct waiting *w, int fd, const char *path, enum direction direction);
+
+/* --- waits_futex.c ---------------------------------------------------------------------------- */
+
+void waiting_futex(struct waiting *w);
+/* The lock that was recognised, with who has it, into locks[]. */
+void waiting_add_lock(struct waiting *w, const struct model_wait *wait);
 
 /* --- waits_set.c ------------------------------------------------------------------------------ */
 

@@ -39,6 +39,7 @@ static const struct {
 #endif
 	{SYS_rt_sigsuspend, wait_for_signal},
 	{SYS_rt_sigtimedwait, wait_for_signal},
+	{SYS_futex, waiting_futex},
 	{SYS_restart_syscall, wait_restarted},
 	{SYS_read, waiting_input},
 	{SYS_readv, waiting_input},

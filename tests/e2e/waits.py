@@ -6,8 +6,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from lib import proc, tap  # noqa: E402
-from lib.case import Skip, wait_until  # noqa: E402
+from lib import proc, tap, views  # noqa: E402
+from lib.case import Skip, victim_path, wait_until  # noqa: E402
 
 
 def is_in(pid, word):
@@ -313,6 +313,80 @@ def _(case):
     wait_until(lambda: is_reading(terminal.pid, descriptor), "the read to block")
     wait, _ = waits_of(case, terminal.pid)
     assert wait["kind"] == "terminal" and wait["unseen"], wait
+
+
+# By the thread's name: kind of the wait, of the lock; the owner, None: nobody can be named.
+FUTEXES = {"normal": "mutex", "recursive": "mutex", "checking": "mutex", "adaptive": "mutex",
+           "robust": "mutex", "inheriting": "mutex", "shared": "mutex", "timed": "mutex",
+           "orphan": "mutex", "reader": "rwlock", "writer": "rwlock", "upgrader": "rwlock",
+           "stream": "stream", "condition": "condition", "semaphore": "semaphore",
+           "barrier": "barrier", "join": "join", "word": "futex"}
+LOCKS = ("mutex", "rwlock", "stream")
+
+
+def parties_of(view, tid):
+    """(the lock that a thread waits for, itself as its waiter)"""
+    (lock, waiter), = [(lock, w) for lock in view["locks"] for w in lock["waiters"]
+                       if w["tid"] == tid]
+    return lock, waiter
+
+
+@tap.test("what a thread waits for in futex(), and who has it, without any record")
+def _(case):
+    if os.uname().machine != "x86_64":
+        del FUTEXES["stream"]
+    victim = case.victim("futex-waits", shim=None)
+    view = case.json_now("stacks", str(victim.pid))
+    assert not views.findings(view, "deadlock-cycle"), view["findings"]
+    tids = {b["name"]: b["tid"] for b in view["backtraces"]}
+    waits = {w["tid"]: w for w in view["waits"]}
+    for name, kind in FUTEXES.items():
+        wait = waits[tids[name]]
+        assert wait["kind"] == ("lock" if kind in LOCKS else kind), (name, wait)
+        assert wait["ends_by_itself"] == (name == "timed"), (name, wait)
+        if kind in LOCKS:
+            lock, _ = parties_of(view, tids[name])
+            holder, = lock["holders"]
+            assert lock["kind"] == kind and lock["kind"] in wait["object"] or kind == "stream", lock
+            owner = None if name in ("orphan", "upgrader") else victim.pid
+            assert (holder["pid"], holder["tid"]) == (owner, owner), (name, lock)
+            assert parties_of(view, tids[name])[1]["mode"] == \
+                ("read" if name == "reader" else "write"), (name, lock)
+        elif kind == "join":
+            assert ways(wait) == [[(victim.pid, victim.pid)]] and not wait["unseen"], wait
+        else:
+            assert wait["unseen"] and ways(wait) == [[]], wait
+    assert "has ended" in parties_of(view, tids["orphan"])[0]["holders"][0]["owner_unknown"]
+    assert "readers" in parties_of(view, tids["upgrader"])[0]["holders"][0]["owner_unknown"]
+
+
+@tap.test("a mutex between processes: its owner is found in the other one")
+def _(case):
+    victim = case.victim("shared-mutex", shim=None)
+    child = int(victim.word("waiter"))
+    for target, start in (("stacks", child), ("graph", child)):
+        view = case.json_now(target, str(start))
+        lock, _ = parties_of(view, child)
+        holder, = lock["holders"]
+        assert lock["kind"] == "mutex" and holder["pid"] == victim.pid, lock
+    wait, = [w for w in view["waits"] if w["tid"] == child]
+    assert ways(wait) == [[(victim.pid, victim.pid)]] and wait["unseen"] is None, wait
+
+
+@tap.test("in a pid namespace of its own a mutex's owner is found by the number inside")
+def _(case):
+    if os.geteuid():
+        raise Skip("needs root")
+    victim = case.start(["unshare", "--pid", "--fork", "--mount-proc",
+                         victim_path("futex-waits")]).await_ready()
+    inner, = proc.children(victim.process.pid)
+    view = case.json_now("stacks", str(inner))
+    tids = {b["name"]: b["tid"] for b in view["backtraces"]}
+    for name in ("normal", "recursive", "robust", "reader"):
+        holder, = parties_of(view, tids[name])[0]["holders"]
+        assert (holder["pid"], holder["tid"]) == (inner, inner), (name, holder)
+    wait, = [w for w in view["waits"] if w["tid"] == tids["join"]]
+    assert ways(wait) == [[(inner, inner)]], wait
 
 
 @tap.test("who runs waits for nothing")
