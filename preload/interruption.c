@@ -13,23 +13,31 @@
 #include "preload/unwind.h"
 
 #define CALL_NUMBERS 1024 /* all system calls are below */
+#define PAGE_BYTES 4096    /* or more: a page of 4 KiB lies in one page of any size */
 
-/* The code is looked at only where a call is possible, and can be read (it may be execute-only). */
+/* A few bytes of code, which may be execute-only. Mostly on one page: each look is a system call. */
+static bool is_readable(uintptr_t first, uintptr_t last)
+{
+	return sys_is_readable(first) &&
+	       (first / PAGE_BYTES == last / PAGE_BYTES || sys_is_readable(last));
+}
+
+/* The code is looked at only where a call is possible. */
 static bool find_call(const ucontext_t *context, struct arch_call *call)
 {
 	long number = arch_context_call_number(context);
 	uintptr_t pc = arch_context_pc(context);
 
-	return number >= 0 && number < CALL_NUMBERS && sys_is_readable(pc) &&
-	       sys_is_readable(pc + ARCH_CALL_BYTES - 1) && arch_context_call(context, call);
+	return number >= 0 && number < CALL_NUMBERS && is_readable(pc, pc + ARCH_CALL_BYTES - 1) &&
+	       arch_context_call(context, call);
 }
 
 static bool find_ended_call(const ucontext_t *context, struct arch_call *call)
 {
 	uintptr_t pc = arch_context_pc(context);
 
-	return arch_context_result(context) == -EINTR && sys_is_readable(pc - 1) &&
-	       sys_is_readable(pc - ARCH_CALL_BYTES - ARCH_CALL_REACH) &&
+	return arch_context_result(context) == -EINTR &&
+	       is_readable(pc - ARCH_CALL_BYTES - ARCH_CALL_REACH, pc - 1) &&
 	       arch_context_ended_call(context, call) && call->number < CALL_NUMBERS;
 }
 

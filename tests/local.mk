@@ -271,15 +271,15 @@ tests_stopping_copier_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
 tests_stopping_copier_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 
 # --- the shim in a program that runs already: a busy program, recorded and not in turn -----------------
-ROUNDS = tests/latch/checks.c tests/latch/rounds.c tests/latch/rounds.h tests/latch/workers.c
+ROUNDS_SOURCES = tests/latch/checks.c tests/latch/rounds.c tests/latch/rounds.h tests/latch/workers.c
 BOUND_NOW = -Wl,-z,now -Wl,-z,relro
 BOUND_LATE = -Wl,-z,lazy -Wl,-z,norelro
 PLUGIN = -module -shared -avoid-version -rpath $(abs_builddir)
 check_PROGRAMS += tests/latch/rounds-now tests/latch/rounds-lazy
-tests_latch_rounds_now_SOURCES = $(ROUNDS)
+tests_latch_rounds_now_SOURCES = $(ROUNDS_SOURCES)
 tests_latch_rounds_now_LDFLAGS = $(BOUND_NOW) -Wl,-rpath,'$$ORIGIN/.libs'
 tests_latch_rounds_now_LDADD = -lpthread
-tests_latch_rounds_lazy_SOURCES = $(ROUNDS)
+tests_latch_rounds_lazy_SOURCES = $(ROUNDS_SOURCES)
 tests_latch_rounds_lazy_LDFLAGS = $(BOUND_LATE) -Wl,-rpath,'$$ORIGIN/.libs'
 tests_latch_rounds_lazy_LDADD = -lpthread
 check_LTLIBRARIES += tests/latch/plugin-now.la tests/latch/plugin-lazy.la
@@ -450,7 +450,7 @@ check-rounds:
 .PHONY: check-rounds
 
 # --- measuring ----------------------------------------------------------------------------------
-MEASURED = tests/bench/crowd tests/bench/pairs tests/bench/stall
+MEASURED = tests/bench/crowd tests/bench/delivery tests/bench/pairs tests/bench/stall
 EXTRA_PROGRAMS = $(MEASURED)
 tests_bench_stall_LDADD = -lpthread
 EXTRA_DIST += tests/bench/bench.py tests/bench/measure.py tests/bench/sampling.py tests/bench/standstill.py

@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import proc  # noqa: E402
-from lib.case import BUILDDIR, Case, LOCKJAM, victim_path, wait_until  # noqa: E402
+from lib.case import BUILDDIR, Case, LOCKJAM, SRCDIR, victim_path, wait_until  # noqa: E402
 from measure import ROUNDS, medians, milliseconds, number_of, table, under  # noqa: E402
 from sampling import bench_sampling  # noqa: E402
 from standstill import bench_stall  # noqa: E402
@@ -33,6 +33,35 @@ def bench_calls(case):
         })
         table(f"{function}(), outside handlers", "ns", found, "without")
         print(f"  the thunk: {found['lockjam'] - found['without']:.2f} ns (budget: 2 ns)")
+
+
+def sanitized(case, compiler, source):
+    """A program built for ThreadSanitizer, or None."""
+    path = case.path("tsan-" + compiler)
+    command = under(compiler, "-O2", "-g", "-D_GNU_SOURCE", "-fsanitize=thread", "-I" + SRCDIR,
+                    os.path.join(SRCDIR, source), "-o", path, "-lpthread")
+    return path if command and case.run(command).returncode == 0 else None
+
+
+def bench_delivery(case):
+    """A signal to oneself, and a timer's, with a handler that does nothing and with one that calls what is
+    unsafe; beside ThreadSanitizer, which writes a report for each of malloc's calls: few of them, then."""
+    delivery = victim_path("delivery", "bench")
+    compilers = [(c, sanitized(case, c, "tests/bench/delivery.c")) for c in ("gcc", "clang")]
+    for way, call, count in (("raise", "nothing", 50000), ("kill", "nothing", 50000), ("timer", "nothing", 2000),
+                             ("raise", "strtok", 50000), ("raise", "malloc", 50000)):
+        variants = {
+            "without": lambda a=(way, call, str(count)): number_of(case, [delivery, *a]),
+            "lockjam": lambda a=(way, call, str(count)): number_of(case, [delivery, *a], "preload"),
+        }
+        few = str(20 if call == "malloc" else count)
+        # ThreadSanitizer keeps a timer's signals back until the program calls it.
+        for name, program in compilers if way != "timer" else ():
+            if program:
+                variants[f"{name} -fsanitize=thread"] = lambda p=program, a=(way, call, few): number_of(
+                    case, ["env", "TSAN_OPTIONS=exitcode=0", p, *a])
+        title = f"a signal by {way}" + (f", its handler calls {call}()" if call != "nothing" else "")
+        table(title, "ns", medians(variants), "without")
 
 
 def bench_locks(case):
@@ -172,7 +201,7 @@ def bench_graph(case):
 
 
 def main():
-    subjects = [bench_malloc, bench_calls, bench_locks, bench_sqlite, bench_memory, bench_graph,
+    subjects = [bench_malloc, bench_calls, bench_delivery, bench_locks, bench_sqlite, bench_memory, bench_graph,
                 bench_stall, bench_sampling]
     for subject in subjects:
         if len(sys.argv) > 1 and subject.__name__[6:] not in sys.argv[1:]:
