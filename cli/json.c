@@ -217,6 +217,7 @@ struct json_object *json_findings(struct view *v)
 		json_add_time(o, "first_ns", v->model, f.first_ns);
 		json_add_time(o, "last_ns", v->model, f.last_ns);
 		json_add(o, "stacks", stacks);
+		json_add(o, "held", json_held(v, f.held, f.held_count));
 		json_object_array_add(array, o);
 	}
 	return array;

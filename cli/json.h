@@ -28,6 +28,11 @@ void json_add_pid(struct json_object *o, const char *key, const struct model *m,
 struct json_object *json_frames(struct view *v, uint32_t stack);
 struct json_object *json_processes(const struct view *v);
 struct json_object *json_locks(struct view *v);
+const char *json_lock_kind(enum lock_kind kind);
+/* Locks by their index in model.uses: what code held that a handler came into. */
+struct json_object *json_held(struct view *v, const uint32_t *held, uint32_t count);
+/* All that a handler came into, with how often. */
+struct json_object *json_interrupted_locks(struct view *v, uint32_t handler);
 struct json_object *json_waits(const struct view *v);
 struct json_object *json_findings(struct view *v);
 struct chain;

@@ -22,7 +22,7 @@ static bool is_same_lock(const struct model_lock *a, const struct model_lock *b)
 	       a->kind == b->kind && a->mode == b->mode && a->start == b->start && a->end == b->end;
 }
 
-static struct json_object *new_entry(const struct model *m, const struct model_lock *l)
+const char *json_lock_kind(enum lock_kind kind)
 {
 	static const char *const kinds[LOCK_KINDS] = {
 		[LOCK_POSIX] = "posix",   [LOCK_OFD] = "ofd",       [LOCK_FLOCK] = "flock",
@@ -30,6 +30,12 @@ static struct json_object *new_entry(const struct model *m, const struct model_l
 		[LOCK_SPIN] = "spin",     [LOCK_STREAM] = "stream", [LOCK_HEAP] = "heap",
 		[LOCK_LOADER] = "loader",
 	};
+
+	return kinds[kind];
+}
+
+static struct json_object *new_entry(const struct model *m, const struct model_lock *l)
+{
 	const struct model_resource *r = &m->resources.items[l->resource];
 	struct json_object *o = json_object_new_object();
 
@@ -47,7 +53,7 @@ static struct json_object *new_entry(const struct model *m, const struct model_l
 		json_add(o, "path_seen_by", NULL);
 	json_add_number(o, "dev", r->dev ? r->dev : r->kernel_dev);
 	json_add_number(o, "ino", r->ino);
-	json_add_text(o, "kind", kinds[l->kind]);
+	json_add_text(o, "kind", json_lock_kind(l->kind));
 	json_add_text(o, "mode", l->mode == MODE_WRITE ? "write" : "read");
 	json_add_number(o, "start", l->start);
 	if (l->end == MODEL_TO_EOF)

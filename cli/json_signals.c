@@ -221,6 +221,7 @@ static struct json_object *handler_object(struct view *v, uint32_t handler)
 	json_add(o, "calls_interrupted", interrupted_array(m, handler));
 	json_add(o, "findings", findings_array(m, handler));
 	json_add(o, "jumps", jumps_array(m, handler));
+	json_add(o, "interrupted_locks", json_interrupted_locks(v, handler));
 	json_add(o, "interruptions", interruptions_array(v, handler));
 	json_add(o, "endings", endings_array(v, handler));
 	json_add(o, "installed", json_frames(v, h->stack));

@@ -19,6 +19,7 @@ cli_libcli_a_SOURCES = \
 	cli/json.h \
 	cli/json_locks.c \
 	cli/json_signals.c \
+	cli/json_uses.c \
 	cli/json_waits.c \
 	cli/json_why.c \
 	cli/latch.c \

@@ -49,6 +49,9 @@ void text_why(struct view *v, const struct chain *c);
 void text_signals(struct view *v);
 void text_pending(struct view *v);
 
+/* "POSIX", "flock": the kind of a lock. */
+const char *text_lock_kind(enum lock_kind kind);
+
 /* A point in time of the model's clock, as the wall clock had it. */
 uint64_t text_real_ns(const struct model *m, uint64_t mono_ns);
 

@@ -10,7 +10,7 @@
 
 #define SHARERS_SHOWN 4 /* processes that share a hold */
 
-static const char *kind_name(enum lock_kind kind)
+const char *text_lock_kind(enum lock_kind kind)
 {
 	static const char *const names[LOCK_KINDS] = {
 		[LOCK_POSIX] = "POSIX",   [LOCK_OFD] = "OFD",       [LOCK_FLOCK] = "flock",
@@ -54,7 +54,7 @@ static void put_what(const struct view *v, const struct model_lock *l, unsigned 
 	char buffer[TEXT_SIZE];
 
 	begin_detail(v, indent);
-	fputs(l->is_delegation ? "delegation" : kind_name(l->kind), v->out);
+	fputs(l->is_delegation ? "delegation" : text_lock_kind(l->kind), v->out);
 	if (!is_of_threads(l))
 		fprintf(v->out, ", %s", text_range(buffer, l->start, l->end));
 	if (l->since_ns && l->seen_until_ns) {

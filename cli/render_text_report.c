@@ -84,6 +84,16 @@ static void put_when(const struct view *v, const struct model_finding *f)
 }
 
 /* A warning's sites look much alike: the first one stands for them. */
+/* Stacks of one label are of one sort: the first tells most. */
+static bool is_label_new(const struct model_finding *f, uint32_t stack)
+{
+	for (uint32_t i = 0; i < stack; i++)
+		if (!strcmp(f->stacks[i].label ? f->stacks[i].label : "",
+			    f->stacks[stack].label ? f->stacks[stack].label : ""))
+			return false;
+	return true;
+}
+
 static void put_stacks(struct view *v, const struct model_finding *f)
 {
 	uint32_t shown = 0, left_out = 0;
@@ -91,7 +101,8 @@ static void put_stacks(struct view *v, const struct model_finding *f)
 	for (uint32_t i = 0; i < FINDING_STACKS && i < f->stack_count; i++) {
 		if (f->stacks[i].stack == MODEL_NONE)
 			continue;
-		if (shown > 0 && f->severity != SEVERITY_ERROR && !v->show_all) {
+		if (shown > 0 && f->severity != SEVERITY_ERROR && !v->show_all &&
+		    !is_label_new(f, i)) {
 			left_out++;
 			continue;
 		}

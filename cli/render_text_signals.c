@@ -79,6 +79,33 @@ static void put_calls(const struct view *v, uint32_t handler)
 	free(calls);
 }
 
+/* The locks that code held which it came into. */
+static void put_locks(struct view *v, uint32_t handler)
+{
+	for (uint32_t i = 0; i < v->model->uses.count; i++) {
+		const struct model_use u = v->model->uses.items[i];
+		const struct model_frame *site;
+		char buffer[TEXT_SIZE];
+
+		if (u.handler != handler || u.role != USE_INTERRUPTED)
+			continue;
+		site = view_site(v, u.stack);
+		fprintf(v->out, "    %s came while ", text_count(buffer, u.count, "delivery"));
+		fprintf(v->out, "the %s lock (%s, %s) of ", u.mode == MODE_WRITE ? "WRITE" : "READ",
+			text_lock_kind(u.kind), text_range(buffer, u.start, u.end));
+		if (u.file[0])
+			text_put(v->out, u.file);
+		else
+			fprintf(v->out, "file %" PRIx64 ":%" PRIu64, u.dev, u.ino);
+		fputs(" was held", v->out);
+		if (site) {
+			fputs(", taken in ", v->out);
+			text_site(v, site);
+		}
+		fputs(u.dropped ? "; it was lost in the handler\n" : "\n", v->out);
+	}
+}
+
 static void put_jumps(const struct view *v, uint32_t handler)
 {
 	uint32_t count;
@@ -229,6 +256,7 @@ static void put_handler(struct view *v, uint32_t handler)
 	put_interrupted(v, handler);
 	put_safe_calls(v, h);
 	put_jumps(v, handler);
+	put_locks(v, handler);
 	put_interruptions(v, handler);
 	put_endings(v, handler);
 	if (h->errno_clobbered)

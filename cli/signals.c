@@ -12,7 +12,7 @@
 struct rank {
 	uint32_t handler;
 	int worst; /* severity + 1 of what is found */
-	uint64_t reentered, calls, swallowed, clobbered, deliveries;
+	uint64_t reentered, lost, calls, swallowed, critical, clobbered, deliveries;
 	bool was_reset, is_current;
 	pid_t pid;
 	int signo;
@@ -31,11 +31,15 @@ static int compare_ranks(const void *a, const void *b)
 	if (!order)
 		order = compare_u64(x->reentered, y->reentered);
 	if (!order)
+		order = compare_u64(x->lost, y->lost);
+	if (!order)
 		order = compare_u64(x->calls, y->calls);
 	if (!order)
 		order = compare_u64(x->swallowed, y->swallowed);
 	if (!order)
 		order = compare_u64(x->was_reset, y->was_reset);
+	if (!order)
+		order = compare_u64(x->critical, y->critical);
 	if (!order)
 		order = compare_u64(x->clobbered, y->clobbered);
 	if (!order)
@@ -95,6 +99,14 @@ static void rank_handlers(const struct model *m, struct rank *ranks)
 		const struct model_interruption *x = &m->interruptions.items[i];
 
 		ranks[x->handler].swallowed += x->count - x->acted;
+	}
+	for (uint32_t i = 0; i < m->uses.count; i++) {
+		const struct model_use *u = &m->uses.items[i];
+
+		if (u->role != USE_INTERRUPTED)
+			continue;
+		ranks[u->handler].lost += u->dropped;
+		ranks[u->handler].critical += u->count;
 	}
 	for (uint32_t i = 0; i < m->calls.count; i++) {
 		const struct model_call *c = &m->calls.items[i];

@@ -17,8 +17,9 @@ struct handler_call {
 };
 
 /*
- * Indices of all handlers, worst first: the severity of what is found, re-entered heap, unsafe
- * calls, swallowed signals, reset, changed errno, deliveries; those in force before others; then by pid and signal. malloc'ed, model.handlers.count long; NULL if memory is out.
+ * Indices of all handlers, worst first: the severity of what is found, re-entered heap, locks lost,
+ * unsafe calls, swallowed signals, reset, locks held, changed errno, deliveries; those in force before
+ * others; then by pid and signal. malloc'ed, model.handlers.count long; NULL if memory is out.
  */
 uint32_t *signals_order(const struct model *m);
 

@@ -184,6 +184,21 @@ static void resolve_waits(struct collector *c)
 	}
 }
 
+/* Somebody still waits: the kernel says so, or the record of a process that was killed meanwhile. */
+static void mark_waiting(struct model *m)
+{
+	for (uint32_t i = 0; i < m->locks.count; i++) {
+		const struct model_lock *l = &m->locks.items[i];
+
+		if (l->use == MODEL_NONE || l->state != LOCK_WAITING)
+			continue;
+		struct model_use *u = &m->uses.items[l->use];
+
+		u->is_waiting = l->evidence == EVIDENCE_OBSERVED ||
+				(u->holder && m->processes.items[u->process].state == PROCESS_KILLED);
+	}
+}
+
 /* Names what the analysis talks about, then lets it judge. */
 static int judge(struct collector *c)
 {
@@ -207,6 +222,10 @@ static int judge(struct collector *c)
 	for (uint32_t i = 0; i < m->waits.count; i++)
 		if (m->waits.items[i].address)
 			stacks_name_wait(c->stacks, i);
+	mark_waiting(m);
+	for (uint32_t i = 0; !c->options.want_handlers && i < m->uses.count; i++)
+		if (m->uses.items[i].handler != MODEL_NONE)
+			stacks_name_handler(c->stacks, m->uses.items[i].handler);
 	for (uint32_t i = 0; i < m->calls.count; i++)
 		stacks_classify(c->stacks, i);
 	resolve_twins(c);

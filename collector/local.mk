@@ -27,8 +27,10 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_order_graph.c \
 	collector/analysis/analysis_order_report.c \
 	collector/analysis/analysis_resets.c \
+	collector/analysis/analysis_lock_uses.c \
 	collector/analysis/analysis_restarts.c \
 	collector/analysis/analysis_wait.c \
+	collector/analysis/analysis_use.c \
 	collector/analysis/safe.def \
 	collector/argument/argument.c \
 	collector/argument/argument.h \
@@ -175,6 +177,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/segment_memfd.c \
 	collector/source/segment_model.c \
 	collector/source/segment_order.c \
+	collector/source/segment_uses.c \
 	collector/source/segment_story.c \
 	collector/source/segment_why.c \
 	collector/source/select.c \

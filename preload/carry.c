@@ -41,7 +41,7 @@ int carry_is_empty(const struct seg_header *header)
 
 static bool is_table_sound(const struct former *former, enum seg_table_id id, uint32_t record_size)
 {
-	const struct seg_table *table = &former->header->tables[id];
+	const struct seg_table *table = &SEG_TABLE(former->header, id);
 
 	return table->record_size == record_size && table->offset <= former->size &&
 	       table->used <= table->capacity &&
@@ -84,7 +84,7 @@ static bool open_former(struct former *former, const char *path)
 
 static const void *former_record(const struct former *former, enum seg_table_id id, uint32_t index)
 {
-	const struct seg_table *table = &former->header->tables[id];
+	const struct seg_table *table = &SEG_TABLE(former->header, id);
 
 	if (!index || index > table->used)
 		return NULL;
@@ -154,6 +154,7 @@ static void take_over(const struct former *former, const struct seg_lock *old)
 	lock->seq = seq;
 	lock->flags = (old->flags & (SEG_LOCK_INHERITED | SEG_LOCK_SHARED)) | SEG_LOCK_CARRIED;
 	lock->stack = 0;
+	lock->use = 0;
 	lock->thread = segment_thread();
 	lock->resource = resource_add(resource->key1, resource->key2,
 				      former_text(former, resource->path));

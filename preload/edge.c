@@ -60,7 +60,7 @@ static bool pin(uint32_t resource)
 
 static void count_dropped(enum seg_table_id table)
 {
-	atomic_fetch_add_explicit((_Atomic uint32_t *)&segment_get()->tables[table].dropped, 1,
+	atomic_fetch_add_explicit((_Atomic uint32_t *)&SEG_TABLE(segment_get(), table).dropped, 1,
 				  memory_order_relaxed);
 }
 

@@ -213,6 +213,8 @@ static uint32_t write_record(const struct finding_call *call, const struct key *
 	record->interrupted_function = key->interrupted_function;
 	record->first_ns = record->last_ns = now;
 	memcpy(record->regs, call->regs, ARCH_REGS * sizeof(uint64_t));
+	if (key->flags & SEG_FIND_HELD)
+		memcpy(record->held, frame->held, sizeof(record->held));
 	module_note(key->caller);
 	module_note(frame->interrupted_pc);
 	copy_stacks(record, call);
@@ -318,6 +320,10 @@ static struct key key_of(const struct finding_call *call)
 		key.flags |= SEG_FIND_THREADED;
 	if (call->frame->epoch && call->frame->epoch != segment_epoch())
 		key.flags |= SEG_FIND_INHERITED;
+	if (call->frame->held_count && call->frame->held_epoch == segment_epoch())
+		key.flags |= SEG_FIND_HELD;
+	if (key.flags & SEG_FIND_HELD && call->frame->held_count > SEG_HELD)
+		key.flags |= SEG_FIND_HELD_MORE;
 	return key;
 }
 

@@ -112,6 +112,7 @@ static void adopt(const struct shared_lock *shared)
 	lock->resource = resource_add(shared->dev, shared->ino, shared->path);
 	lock->stack = stack_intern(shared->pcs, shared->frames);
 	lock->thread = segment_thread();
+	lock->use = 0;
 	segment_publish(&lock->seq);
 	descriptor_set_ofd(lock->fd, lock->ofd);
 	descriptor_set_resource(lock->fd, lock->resource);

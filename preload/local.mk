@@ -96,6 +96,8 @@ preload_liblockjam_la_SOURCES = \
 	preload/track.h \
 	preload/trampoline.c \
 	preload/unsafe.def \
+	preload/usage.c \
+	preload/usage.h \
 	preload/unwind.c \
 	preload/unwind.h \
 	preload/wrap.h \

@@ -6,8 +6,9 @@
 #include "preload/lock.h"
 #include "preload/lost.h"
 #include "preload/resource.h"
-#include "preload/shim.h"
+#include "preload/signal.h"
 #include "preload/sys.h"
+#include "preload/usage.h"
 
 static const struct range whole_file = { 0, SEG_TO_EOF };
 
@@ -147,6 +148,8 @@ static void begin_wait(struct lock_call *call, uint64_t now)
 	record->wait_since_ns = now;
 	if (held && held != call->mode)
 		record->flags |= SEG_LOCK_CONVERT;
+	if (shim_unlikely(shim_self.frame != NULL))
+		record->use = usage_wait_begins(record, call, now);
 	segment_publish(&record->seq);
 	call->outer_wait = current_wait();
 	set_wait(call->slot);
@@ -157,8 +160,13 @@ static void begin_wait(struct lock_call *call, uint64_t now)
 
 static void end_wait(struct lock_call *call)
 {
-	if (call->slot)
-		set_wait(call->outer_wait);
+	const struct seg_lock *record = segment_record(SEG_LOCKS, call->slot);
+
+	if (!record)
+		return;
+	set_wait(call->outer_wait);
+	if (shim_unlikely(record->use))
+		usage_wait_ends(record, call);
 }
 
 /* --- outcomes --------------------------------------------------------------------------------- */
@@ -198,6 +206,8 @@ static void granted(struct lock_call *call)
 	}
 	record->state = SEG_LOCK_HELD;
 	record->hold_since_ns = now;
+	if (signal_handled() && !record->use)
+		usage_taken(record, call->blocking, now);
 	segment_publish(&record->seq);
 	if (call->blocking)
 		note_order(record, now);
@@ -231,6 +241,8 @@ static void release(struct lock_call *call)
 
 	change.undo = &call->undo;
 	lockset_submit(&change);
+	if (shim_unlikely(shim_self.frame != NULL))
+		usage_dropped(&change);
 	/* Nobody measures by this time: the clock that ticks with the timer will do. */
 	segment_event_at(shim_coarse_ns(), &(struct segment_event){ SEG_EV_RELEASED, 0, call->kind,
 								    call->resource,
@@ -281,11 +293,19 @@ static void note_unlock(const struct lock_call *call, bool is_known)
 
 /* --- the wrappers' side ------------------------------------------------------------------------ */
 
+/* Handlers that were left without a return are none of this request's. */
+static void prune_handlers(void)
+{
+	if (shim_unlikely(shim_self.frame != NULL))
+		trampoline_active((uintptr_t)__builtin_frame_address(0));
+}
+
 bool lock_begin(struct lock_call *call)
 {
 	int saved_errno;
 	uint64_t now;
 
+	prune_handlers();
 	if (call->kind == SEG_LOCK_FLOCK)
 		call->range = whole_file;
 	call->slot = 0;
@@ -380,7 +400,10 @@ static void drop_posix(int fd)
 	change.thread = segment_thread();
 	change.stack = stack_capture();
 	change.now_ns = shim_now_ns();
+	change.range = whole_file;
 	lockset_submit(&change);
+	if (shim_unlikely(shim_self.frame != NULL))
+		usage_dropped(&change);
 }
 
 static void drop_ofd(int fd)
@@ -406,6 +429,7 @@ void lock_close(int fd)
 	struct lockset_change change = { .verb = LOCKSET_END_POLLING, .fd = fd };
 	int saved_errno;
 
+	prune_handlers();
 	/* Without a segment this process has recorded nothing that a close could end. */
 	if (segment_get() && shim_begin(&saved_errno)) {
 		change.resource = descriptor_resource(fd);

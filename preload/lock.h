@@ -29,6 +29,7 @@ struct lock_call {
 	uint64_t epoch;      /* of the segment that slot and undo belong to */
 	uint32_t outer_wait; /* what the thread waits for where a handler interrupted it */
 	uint64_t ofd;
+	uint64_t switches; /* usage.c: of a request in a handler that somebody else has the lock of; else 0 */
 	struct lockset_undo undo;
 };
 

@@ -40,7 +40,8 @@
 #define SEG_MAGIC UINT64_C(0x004d414a4b434f4c) /* "LOCKJAM\0", little endian */
 /*
  * 2: sampled records; 3: attached, SEG_DETACHED, SEG_LOCK_BEFORE; 4: seg_handler.ways, SEG_FIND_JUMP, calls
- * that a signal ended, SEG_EDGES, SEG_HOLDINGS, SEG_LISTS, SEG_LOST, the kind of SEG_EV_ACQUIRED
+ * that a signal ended, SEG_EDGES, SEG_HOLDINGS, SEG_LISTS, SEG_LOST, SEG_USES,
+ * the kind of SEG_EV_ACQUIRED
  */
 #define SEG_VERSION 4
 #define SEG_MIN_READER 1
@@ -95,8 +96,10 @@ enum seg_table_id {
 	SEG_HOLDINGS, /* version 4 */
 	SEG_LISTS,    /* version 4: struct seg_holds, and between them struct seg_syncs */
 	SEG_LOST,     /* version 4 */
+	SEG_USES,    /* version 4 */
 	SEG_TABLE_IDS,
-	SEG_TABLES_MAX = 16
+	SEG_TABLES_1 = 16, /* of these the header has room in `tables`, of the others in `more_tables` */
+	SEG_TABLES_MAX = 24
 };
 
 static_assert(SEG_TABLE_IDS <= SEG_TABLES_MAX, "the header has no room for more");
@@ -135,7 +138,7 @@ struct seg_header {
 	uint32_t version;
 	uint32_t min_reader;
 	uint32_t header_size; /* sizeof(struct seg_header) of the writer */
-	uint32_t table_count;
+	uint32_t table_count; /* of `tables` */
 	uint64_t file_size;
 	uint32_t machine; /* ELF e_machine of the process */
 	uint32_t page_size;
@@ -162,7 +165,7 @@ struct seg_header {
 	uint32_t lost_findings; /* findings beyond the table, counted here only */
 	uint32_t attached; /* 1: begun in a running program. What was before created_*_ns is unknown */
 
-	struct seg_table tables[SEG_TABLES_MAX];
+	struct seg_table tables[SEG_TABLES_1];
 
 	char exe[512];     /* readlink /proc/self/exe, NUL-terminated, cut if longer */
 	char title[64];    /* what the process is best called: $CYRUS_SERVICE, else empty */
@@ -193,14 +196,22 @@ struct seg_header {
 	uint64_t held_back, held_back_since_ns, held_back_last_ns;
 	uint32_t held_back_looks;
 	uint32_t held_back_run; /* 1: a thread was running, or ran between two looks */
+
+	/* Version 4: those from SEG_TABLES_1 on. Zero where there is none. */
+	struct seg_table more_tables[SEG_TABLES_MAX - SEG_TABLES_1];
 };
+/* The directory's entry of a table, in whichever part it is. */
+#define SEG_TABLE(header, id)                                                                      \
+	(*((uint32_t)(id) < SEG_TABLES_1 ? &(header)->tables[(id)]                                 \
+					 : &(header)->more_tables[(id) - SEG_TABLES_1]))
 #define SEG_HEADER_SIZE_1 2120 /* of version 1 */
 #define SEG_SAMPLE_BEAT_NS UINT64_C(1000000000)
 static_assert(offsetof(struct seg_header, sample_interval_ns) == SEG_HEADER_SIZE_1, "ABI");
 static_assert(offsetof(struct seg_header, pid) == 40, "ABI");
 static_assert(offsetof(struct seg_header, tables) == 136, "ABI");
 static_assert(offsetof(struct seg_header, exe) == 520, "ABI");
-static_assert(sizeof(struct seg_header) == 2208, "ABI");
+static_assert(offsetof(struct seg_header, more_tables) == 2208, "ABI");
+static_assert(sizeof(struct seg_header) == 2400, "ABI");
 
 /* A thread, from its first recorded event on. A thread that ended is known by the kernel's word; in
  * sampled records all threads of a process that was looked into, those that ended with tid 0. */
@@ -282,7 +293,8 @@ struct seg_lock {
 	uint64_t last_try_ns;   /* polling: the last refusal */
 	uint32_t tries;         /* polling: refusals */
 	uint32_t stack;         /* index: where it was asked for */
-	uint64_t reserved;
+	uint32_t use; /* version 4: index into SEG_USES of a request that was made in a handler; 0 else */
+	uint32_t reserved;
 };
 static_assert(sizeof(struct seg_lock) == 88, "ABI");
 
@@ -541,6 +553,44 @@ struct seg_holds {
 	struct seg_hold holds[SEG_HOLDS_MAX];
 };
 static_assert(sizeof(struct seg_holds) == 4096, "ABI: a page");
+enum seg_use_role {
+	SEG_USE_TAKEN = 1,   /* `handler` asked for it; 0: code outside of handlers did */
+	SEG_USE_INTERRUPTED, /* `handler` came to a thread that held it, and had taken it itself */
+};
+
+enum seg_use_flag {
+	SEG_USE_BLOCKING = 1 << 0, /* the request waits */
+};
+
+/*
+ * What locks and handlers have to do with each other: one record per (role, handler, kind, mode, range,
+ * stack, and for SEG_USE_TAKEN the set of signals that have handlers). Requests outside of handlers are
+ * looked at only while some signal has a handler, and asked about their mask once per record. Of one
+ * (role, handler, kind, mode, stack) no more than a few files and ranges are kept.
+ */
+struct seg_use {
+	uint32_t seq;
+	uint8_t role; /* enum seg_use_role */
+	uint8_t kind;
+	uint8_t mode;
+	uint8_t flags;       /* enum seg_use_flag */
+	uint32_t resource;   /* index */
+	uint32_t handler;    /* index of the disposition */
+	uint32_t stack;      /* where it was asked for */
+	uint32_t thread;     /* index: of the first one */
+	uint64_t start, end; /* as in struct seg_lock */
+	uint64_t ofd;        /* of the first one */
+	uint64_t exposed; /* SEG_USE_TAKEN: signals that had handlers and were not blocked when it was
+			   * asked for the first time; bit n-1 for signal n */
+	uint64_t count;   /* atomic add: requests in handlers, or deliveries; 1 for requests outside */
+	uint64_t dropped; /* atomic add, SEG_USE_INTERRUPTED: the handler unlocked it, or closed the file */
+	uint64_t waited_ns; /* the longest that a request in a handler slept for `holder`, 0 none did */
+	uint64_t first_ns, last_ns;
+	uint32_t left_out; /* atomic add: others of this place that were not kept */
+	int32_t holder;    /* who had it when such a request was made last: F_GETLK's l_pid; 0 nobody, or
+			    * not known (flock) */
+};
+static_assert(sizeof(struct seg_use) == 104, "ABI");
 
 /*
  * A condition variable that was signalled, or a semaphore that was posted (version 4). Any thread
@@ -591,6 +641,8 @@ enum seg_finding_flag {
 	SEG_FIND_RESCUED = 1 << 6,     /* the emergency arena did it: the heap was not re-entered */
 	SEG_FIND_INHERITED = 1 << 7,   /* version 4: the handler began before the fork() that made the
 					* process: what it interrupted goes on in the parent */
+	SEG_FIND_HELD = 1 << 8,        /* version 4: the interrupted thread held locks: `held` */
+	SEG_FIND_HELD_MORE = 1 << 9,   /* and more than these */
 };
 
 /*
@@ -615,6 +667,7 @@ enum seg_why {
 	SEG_WHY_SAFE = 1 << 13,   /* alone: safe in glibc by its manual, not by POSIX */
 };
 
+#define SEG_HELD 3 /* locks of interrupted code that are kept with a finding */
 #define SEG_REGS 17    /* DWARF order. x86-64: 0..15 then the return address column (rip) */
 #define SEG_REGS_MAX 34 /* aarch64: x0..x30, sp, pc, pstate */
 
@@ -646,8 +699,8 @@ struct seg_finding {
 	struct seg_slice slices[2];  /* [0] from sp up; [1] the interrupted stack, if another */
 	uint64_t context;            /* address of the innermost ucontext_t, inside slices[0] */
 	uint32_t why; /* enum seg_why: what makes `function` unsafe; SEG_FIND_JUMP: handlers left */
-	uint32_t reserved0;
-	uint64_t reserved;
+	uint32_t held[SEG_HELD]; /* version 4: indices into SEG_USES: what the code that the handler came
+				  * into had locked, at the first call */
 };
 static_assert(sizeof(struct seg_finding) == 400, "ABI");
 

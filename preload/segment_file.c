@@ -284,7 +284,7 @@ static void fill_header(struct segment_file *file, uint64_t start_time,
 	header->version = SEG_VERSION;
 	header->min_reader = SEG_MIN_READER;
 	header->header_size = sizeof(*header);
-	header->table_count = SEG_TABLE_IDS;
+	header->table_count = SEG_TABLE_IDS < SEG_TABLES_1 ? SEG_TABLE_IDS : SEG_TABLES_1;
 	header->file_size = size;
 	header->machine = ARCH_ELF_MACHINE;
 	header->page_size = (uint32_t)segment_page_size();
@@ -296,7 +296,8 @@ static void fill_header(struct segment_file *file, uint64_t start_time,
 	header->created_mono_ns = shim_now_ns();
 	sys2(SYS_clock_gettime, CLOCK_REALTIME, &now);
 	header->created_real_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	memcpy(header->tables, tables, SEG_TABLE_IDS * sizeof(*tables));
+	for (int id = 0; id < SEG_TABLE_IDS; id++)
+		SEG_TABLE(header, id) = tables[id];
 	describe(header);
 	if (!start_time)
 		header->limits |= SEG_LIMIT_NO_PROC;

@@ -32,6 +32,7 @@ static const struct {
 	[SEG_HOLDINGS] = { sizeof(struct seg_holding), 4096 },
 	[SEG_LISTS] = { sizeof(struct seg_holds), 1024 },
 	[SEG_LOST] = { sizeof(struct seg_lost), 256 },
+	[SEG_USES] = { sizeof(struct seg_use), 256 },
 };
 
 static struct {

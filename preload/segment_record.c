@@ -7,14 +7,14 @@
 
 static void count_dropped(struct seg_header *header, enum seg_table_id id)
 {
-	atomic_fetch_add_explicit((_Atomic uint32_t *)&header->tables[id].dropped, 1,
+	atomic_fetch_add_explicit((_Atomic uint32_t *)&SEG_TABLE(header, id).dropped, 1,
 				  memory_order_relaxed);
 }
 
 /* `count` records in a row: the 0-based number of the first, or -1. */
 static int64_t reserve(struct seg_header *header, enum seg_table_id id, uint32_t count)
 {
-	_Atomic uint32_t *used = (_Atomic uint32_t *)&header->tables[id].used;
+	_Atomic uint32_t *used = (_Atomic uint32_t *)&SEG_TABLE(header, id).used;
 	const struct seg_table *table = &segment_tables[id];
 	uint32_t first = atomic_load_explicit(used, memory_order_relaxed);
 
@@ -54,7 +54,7 @@ uint32_t segment_append(enum seg_table_id id, void **record)
 
 void *segment_record_of(struct seg_header *header, enum seg_table_id id, uint32_t index)
 {
-	if (!header || !index || index > header->tables[id].used)
+	if (!header || !index || index > SEG_TABLE(header, id).used)
 		return NULL;
 	return record_at(header, id, index - 1);
 }

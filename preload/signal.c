@@ -36,6 +36,7 @@ static struct {
 	/* Of each signal the handler that was installed last, and what became of it. */
 	_Atomic(struct disposition *) last[SIGNAL_COUNT + 1];
 	_Atomic uint8_t fates[SIGNAL_COUNT + 1];
+	_Atomic uint64_t handled; /* signals whose fate is CURRENT */
 	_Atomic int queried; /* the signal that was only asked about, by the last call of all */
 	_Atomic uint64_t carried_epoch; /* the segment that has the records of all current ones */
 } table;
@@ -45,6 +46,22 @@ const struct disposition *signal_disposition(int signo)
 	if (signo < 1 || signo > SIGNAL_COUNT)
 		return NULL;
 	return atomic_load_explicit(&table.last[signo], memory_order_acquire);
+}
+
+static void set_fate(int signo, enum fate fate)
+{
+	uint64_t bit = UINT64_C(1) << (signo - 1);
+
+	atomic_store(&table.fates[signo], fate);
+	if (fate == CURRENT)
+		atomic_fetch_or(&table.handled, bit);
+	else
+		atomic_fetch_and(&table.handled, ~bit);
+}
+
+uint64_t signal_handled(void)
+{
+	return atomic_load_explicit(&table.handled, memory_order_relaxed);
 }
 
 /* --- the pool -------------------------------------------------------------------------------- */
@@ -190,7 +207,7 @@ static void record_change(const struct disposition *old, const struct dispositio
 
 void signal_was_reset(const struct disposition *d)
 {
-	atomic_store(&table.fates[d->signo], RESET);
+	set_fate(d->signo, RESET);
 	set_state(d, STATE_RESET, 0);
 }
 
@@ -278,7 +295,7 @@ bool signal_note(int signo, const struct sigaction *act)
 		return false;
 	if (d)
 		atomic_store_explicit(&table.last[signo], d, memory_order_release);
-	atomic_store(&table.fates[signo], d ? CURRENT : REPLACED);
+	set_fate(signo, d ? CURRENT : REPLACED);
 	return true;
 }
 
@@ -310,7 +327,7 @@ static int change(int signo, const struct sigaction *ours, struct disposition *i
 		atomic_store_explicit(&table.last[signo], installed, memory_order_release);
 	ret = real()->sigaction(signo, ours, &before->was);
 	if (ret == 0 && ours)
-		atomic_store(&table.fates[signo], installed ? CURRENT : REPLACED);
+		set_fate(signo, installed ? CURRENT : REPLACED);
 	restore_signals(mask, is_late);
 	return ret;
 }

@@ -54,6 +54,9 @@ struct shim_frame {
 	bool is_allocator_known;       /* is the next */
 	bool has_interrupted_allocator; /* protect.c: by the interrupted stack */
 	uint64_t safe_calls; /* as seg_handler.safe_calls, by this frame */
+	uint32_t held[SEG_HELD]; /* locks of the interrupted thread: indices into SEG_USES */
+	uint32_t held_count;     /* may be more than those */
+	uint64_t held_epoch;     /* of the segment that has them */
 	bool has_acted; /* it called something: it does more than to set a flag */
 	uint64_t entered_ns;
 	uint64_t serial; /* 0 = free; tells one use of this frame from the next */
@@ -76,6 +79,9 @@ int signal_install(int signo, const struct sigaction *act, struct sigaction *old
 
 /* An installed handler, or its flags, were changed by libc itself, without us. */
 void signal_refresh(int signo, enum seg_install way);
+
+/* The signals that have a handler of the program's now: bit n-1 for signal n. */
+uint64_t signal_handled(void);
 
 /* The kernel has put SIG_DFL in the place of a SA_RESETHAND handler. */
 void signal_was_reset(const struct disposition *d);

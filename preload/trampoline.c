@@ -14,6 +14,7 @@
 #include "preload/lockset.h"
 #include "preload/signal.h"
 #include "preload/sys.h"
+#include "preload/usage.h"
 
 #define FRAMES 1024 /* more handlers at once than this run without us, and are counted */
 #define NEAR 4096   /* bytes: no stack ends and another begins so close, there are guard pages */
@@ -209,6 +210,7 @@ push(const struct disposition *d, ucontext_t *context, uintptr_t address, uintpt
 	frame->is_described = false;
 	frame->has_acted = false;
 	frame->safe_calls = 0;
+	frame->held_count = 0;
 	frame->is_allocator_known = false;
 	frame->record = 0;
 	frame->epoch = 0;
@@ -290,6 +292,8 @@ __attribute__((noinline)) static void record_entry(struct shim_frame *frame, con
 	count_delivery(record, info, now);
 	if (frame->nesting > record->max_depth)
 		record->max_depth = frame->nesting;
+	if (shim_unlikely(lockset_has_posix() || lockset_has_ofd()))
+		usage_interrupted(frame, now);
 	frame->logged = now - before > RATE_LIMIT_NS;
 	if (frame->logged)
 		segment_event_at(

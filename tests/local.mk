@@ -110,6 +110,7 @@ VICTIMS = \
 	tests/victims/jump-harmless \
 	tests/victims/jump-out \
 	tests/victims/left-handlers \
+	tests/victims/lock-in-handler \
 	tests/victims/longjmp-out \
 	tests/victims/moments \
 	tests/victims/nested \
@@ -322,6 +323,7 @@ E2E_TESTS = \
 	tests/e2e/run.py \
 	tests/e2e/children.py \
 	tests/e2e/dispositions.py \
+	tests/e2e/handlerlocks.py \
 	tests/e2e/handlers.py \
 	tests/e2e/imports.py \
 	tests/e2e/inject.py \

@@ -21,6 +21,7 @@ static void (*const detectors[])(struct model *m) = {
 	detect_cycles,
 	detect_calls,
 	detect_jumps,
+	detect_lock_uses,
 	detect_errno,
 	detect_restarts,
 	detect_flag_races,
@@ -141,13 +142,17 @@ const char *analysis_site_text(struct model *m, uint32_t stack)
 		       : model_stringf(m, "%s()", f->function);
 }
 
-/* Kind, first process, first seen; then the sentence, so that the order never depends on qsort. */
+/* Kind, the worst first, first process, first seen; then the sentence, so that the order never depends on qsort. */
 static int compare_findings(const void *a, const void *b)
 {
 	const struct model_finding *x = a, *y = b;
 
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
+	if (x->severity != y->severity)
+		return x->severity > y->severity ? -1 : 1;
+	if (x->gravity != y->gravity)
+		return x->gravity > y->gravity ? -1 : 1;
 	if (x->processes[0] != y->processes[0])
 		return x->processes[0] < y->processes[0] ? -1 : 1;
 	if (x->first_ns != y->first_ns)

@@ -236,23 +236,30 @@ static const char *where_text(struct model *m, uint32_t sites, uint32_t processe
 }
 
 /* A call that did no harm yet: what harm it can do. */
-static const char *evidence_of_call(struct model *m, const struct model_call *c, const char *where)
+static const char *evidence_of_call(struct model *m, const struct model_call *c, const char *where,
+				    const char *held)
 {
 	const char *interrupted = analysis_interrupted_text(m, c);
 	const char *why =
 		c->why && c->function ? model_stringf(m, "; %s() %s", c->function, c->why) : "";
 
+	const char *interrupted_by_itself =
+		analysis_interrupted_unsafe(m, c, 1) &&
+				analysis_is_reentered(c, analysis_interrupted_unsafe(m, c, 1))
+			? "; its own data were half changed"
+			: "";
 	const char *by = c->entered && c->entered_by
 				 ? model_stringf(m, " by %s(), which it had called", c->entered)
 				 : "";
 	const char *child = c->is_inherited ? ", in a process that was forked in it" : "";
 
-	return model_stringf(m, "recorded: the call was made in the handler%s%s%s%s%s", by, child,
-			     where, interrupted, why);
+	return model_stringf(m, "recorded: the call was made in the handler%s%s%s%s%s%s%s", by,
+			     child, where, interrupted, interrupted_by_itself, held, why);
 }
 
-/* `where` stands behind what was recorded. */
-static const char *evidence(struct model *m, const struct site *sites, const char *where)
+/* `where` stands behind what was recorded, `held` behind what was interrupted. */
+static const char *evidence(struct model *m, const struct site *sites, const char *where,
+			    const char *held)
 {
 	const struct model_call *c = &m->calls.items[sites[0].call];
 
@@ -260,19 +267,75 @@ static const char *evidence(struct model *m, const struct site *sites, const cha
 		return evidence_on_stack(m, &sites[0]);
 	switch (sites[0].kind) {
 	case FINDING_DEADLOCK_HEAP:
-		return evidence_of_deadlock(m, &sites[0]);
+		return model_stringf(m, "%s%s", evidence_of_deadlock(m, &sites[0]), held);
 	case FINDING_HEAP_REENTERED:
 		return model_stringf(
 			m,
 			"recorded: the call was made%s; the stack copied at that moment "
-			"shows the allocator outside the signal frame%s",
-			where,
+			"shows the allocator outside the signal frame%s%s",
+			where, held,
 			c->is_rescued ? "; the emergency arena did what was asked (--protect): the "
 					"heap was not touched"
 				      : "");
 	default:
-		return evidence_of_call(m, c, where);
+		return evidence_of_call(m, c, where, held);
 	}
+}
+
+static void add_site(struct model *m, struct model_finding *f, const struct site *site)
+{
+	const struct model_call *c = &m->calls.items[site->call];
+
+	f->count += c->count;
+	if (c->last_ns > f->last_ns)
+		f->last_ns = c->last_ns;
+	if (!f->first_ns || (c->first_ns && c->first_ns < f->first_ns))
+		f->first_ns = c->first_ns;
+}
+
+/*
+ * A call that did no harm yet may have come near it. It is told before those that came into
+ * harmless code where an unsafe function was interrupted, or code that held a lock; and it is an
+ * error where the very function was at work: its data are half changed.
+ */
+static void weigh(const struct model *m, struct model_finding *f, const struct site *sites,
+		  uint32_t count)
+{
+	bool is_all_synchronous = true, is_reentered = false;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct model_call *c = &m->calls.items[sites[i].call];
+		const char *interrupted = analysis_interrupted_unsafe(m, c, 1);
+
+		is_all_synchronous = is_all_synchronous && analysis_is_synchronous(m, c);
+		is_reentered =
+			is_reentered || (interrupted && analysis_is_reentered(c, interrupted));
+		if (interrupted)
+			f->gravity = 2;
+		else if (c->held_count && !f->gravity)
+			f->gravity = 1;
+	}
+	if (f->kind != FINDING_UNSAFE_CALL)
+		return;
+	if (is_reentered)
+		f->severity = SEVERITY_ERROR;
+	else if (is_all_synchronous)
+		f->severity = SEVERITY_NOTE;
+}
+
+/* What the first of the sites that came into a critical section found there. */
+static const char *add_held(struct model *m, struct model_finding *f, const struct site *sites,
+			    uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct model_call *c = &m->calls.items[sites[i].call];
+
+		if (!c->held_count)
+			continue;
+		analysis_add_held(m, f, c);
+		return analysis_held_text(m, c);
+	}
+	return "";
 }
 
 /* One finding from sites[0..count-1], which have one key. */
@@ -289,18 +352,14 @@ static void report(struct model *m, const struct site *sites, uint32_t count)
 	if (!f)
 		return;
 	uint32_t process = MODEL_NONE;
-	bool is_all_synchronous = true;
 
-	f->first_ns = first.first_ns;
+	analysis_add_stack(f, first.stack, label);
+	const char *held = add_held(m, f, sites, count);
+
 	for (uint32_t i = 0; i < count; i++) {
 		const struct model_call *c = &m->calls.items[sites[i].call];
 
-		is_all_synchronous = is_all_synchronous && analysis_is_synchronous(m, c);
-		f->count += c->count;
-		if (c->last_ns > f->last_ns)
-			f->last_ns = c->last_ns;
-		if (c->first_ns && c->first_ns < f->first_ns)
-			f->first_ns = c->first_ns;
+		add_site(m, f, &sites[i]);
 		if (!analysis_is_same_process(m, c->process, process))
 			analysis_add_process(f, c->process);
 		process = c->process;
@@ -312,10 +371,9 @@ static void report(struct model *m, const struct site *sites, uint32_t count)
 	f->function = first.function;
 	if (!f->handler)
 		f->handler = first.handler_function;
-	if (sites[0].kind == FINDING_UNSAFE_CALL && is_all_synchronous)
-		f->severity = SEVERITY_NOTE;
+	weigh(m, f, sites, count);
 	f->headline = headline(m, &sites[0], f);
-	f->evidence = evidence(m, sites, where_text(m, count, f->process_count));
+	f->evidence = evidence(m, sites, where_text(m, count, f->process_count), held);
 }
 
 void detect_calls(struct model *m)

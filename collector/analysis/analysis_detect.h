@@ -11,6 +11,7 @@
 /* The detectors. Memory that runs out is told by model.out_of_memory. */
 void detect_calls(struct model *m);    /* DEADLOCK_HEAP, HEAP_REENTERED, UNSAFE_CALL */
 void detect_jumps(struct model *m);    /* JUMP_OUT */
+void detect_lock_uses(struct model *m); /* LOCK_IN_HANDLER */
 void detect_errno(struct model *m);    /* ERRNO_CLOBBERED */
 void detect_cycles(struct model *m);   /* DEADLOCK_CYCLE */
 void detect_restarts(struct model *m); /* RESTARTED_WAIT */
@@ -86,6 +87,8 @@ enum interrupted analysis_interrupted(const struct model *m, const struct model_
  */
 const char *analysis_interrupted_unsafe(const struct model *m, const struct model_call *c,
 					uint32_t handlers);
+/* Is the call of the very function that was interrupted, with data that both share for certain? */
+bool analysis_is_reentered(const struct model_call *c, const char *interrupted);
 /* Nothing was interrupted that could be half done. */
 bool analysis_is_synchronous(const struct model *m, const struct model_call *c);
 /* "; the first one interrupted main()", "" unknown. Owned by the model. */
@@ -104,6 +107,17 @@ bool analysis_is_there_now(const struct model *m, const struct model_interruptio
 
 /* It is, and it has slept once since: it is the same wait. */
 bool analysis_has_waited_since(const struct model *m, const struct model_interruption *x);
+
+/* --- analysis_use.c: locks that handlers came into ------------------------------------------------ */
+
+/* "the WRITE lock (POSIX, bytes 0-9) of /x"; the file's path, or its numbers. */
+const char *analysis_use_text(struct model *m, uint32_t use);
+const char *analysis_use_file(struct model *m, uint32_t use);
+/* "; the interrupted code held the WRITE lock (flock) of /x", "" where it held none. */
+const char *analysis_held_text(struct model *m, const struct model_call *call);
+/* The finding's locks are those of the first of its calls that has some; with where they were taken. */
+void analysis_add_held(const struct model *m, struct model_finding *f,
+		       const struct model_call *call);
 
 /* Texts for headlines, owned by the model, never NULL. */
 const char *analysis_process_text(struct model *m, uint32_t process); /* "/bin/x (pid 12)" */

@@ -128,6 +128,36 @@ const char *analysis_interrupted_unsafe(const struct model *m, const struct mode
 	return NULL;
 }
 
+/* __printf_chk is what printf becomes under _FORTIFY_SOURCE. */
+static bool is_name(const char *name, const char *plain)
+{
+	size_t length = strlen(plain);
+
+	return !strncmp(name, plain, length) && (!name[length] || !strcmp(name + length, "_chk"));
+}
+
+/* These work on stdout, whoever calls them. */
+static bool is_of_stdout(const char *name)
+{
+	static const char *const names[] = {"printf",  "vprintf",  "puts",    "putchar",
+					    "wprintf", "vwprintf", "putwchar"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (is_name(name, names[i]))
+			return true;
+	return false;
+}
+
+bool analysis_is_reentered(const struct model_call *c, const char *interrupted)
+{
+	const char *called = c->function ? analysis_plain_name(c->function) : "";
+
+	interrupted = analysis_plain_name(interrupted);
+	if (is_of_stdout(called) && is_of_stdout(interrupted))
+		return true;
+	return c->shares_data && is_name(interrupted, called);
+}
+
 bool analysis_is_synchronous(const struct model *m, const struct model_call *c)
 {
 	const char *function;

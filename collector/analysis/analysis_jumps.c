@@ -72,9 +72,15 @@ static void report(struct model *m, const uint32_t *calls, uint32_t count)
 
 	if (!f)
 		return;
+	const char *held = "";
+
 	for (uint32_t i = 0; i < count; i++) {
 		const struct model_call *c = &m->calls.items[calls[i]];
 
+		if (c->held_count && !f->held_count) {
+			held = analysis_held_text(m, c);
+			analysis_add_held(m, f, c);
+		}
 		add_site(m, f, calls[i]);
 		if (!i ||
 		    !analysis_is_same_process(m, c->process, m->calls.items[calls[i - 1]].process))
@@ -90,8 +96,8 @@ static void report(struct model *m, const uint32_t *calls, uint32_t count)
 				    analysis_processes_text(m, f));
 	f->evidence = model_stringf(m,
 				    "recorded: the stack copied at the jump shows %s() outside the "
-				    "signal frame%s; it will never come to its end",
-				    function, others_text(m, calls, count, function));
+				    "signal frame%s; it will never come to its end%s",
+				    function, others_text(m, calls, count, function), held);
 }
 
 void detect_jumps(struct model *m)

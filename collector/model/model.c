@@ -63,6 +63,7 @@ void model_free(struct model *m)
 	free(m->frames.items);
 	free(m->handlers.items);
 	free(m->interruptions.items);
+	free(m->uses.items);
 	free(m->signals.items);
 	free(m->zombies.items);
 	free(m->calls.items);
@@ -173,7 +174,7 @@ uint32_t model_add_lock(struct model *m)
 	if (i != MODEL_NONE) {
 		struct model_lock *l = &m->locks.items[i];
 		l->resource = l->process = l->thread = l->stack = l->blocker = l->next_copy =
-			MODEL_NONE;
+			l->use = MODEL_NONE;
 		l->fd = -1;
 	}
 	return i;
@@ -281,6 +282,18 @@ uint32_t model_add_interruption(struct model *m)
 		struct model_interruption *x = &m->interruptions.items[i];
 
 		x->process = x->handler = x->thread = x->stack = MODEL_NONE;
+	}
+	return i;
+}
+
+uint32_t model_add_use(struct model *m)
+{
+	uint32_t i = ARRAY_ADD(m, uses);
+
+	if (i != MODEL_NONE) {
+		struct model_use *u = &m->uses.items[i];
+		u->process = u->thread = u->handler = u->stack = MODEL_NONE;
+		u->file = "";
 	}
 	return i;
 }

@@ -170,6 +170,7 @@ struct model_lock {
 	int fd;              /* the descriptor it was asked through, -1 unknown */
 	uint32_t stack;      /* where it was asked for */
 	uint32_t queue_rank; /* LOCK_WAITING: order in the kernel's queue, from 0 */
+	uint32_t use;        /* into uses: the request was made in a handler; MODEL_NONE else */
 	uint32_t blocker;    /* waiter: the lock (a hold, or another waiter) it is queued behind */
 	bool is_carried, is_inherited;
 	bool is_sampled;        /* since_ns is when it was seen first, by looking now and then */
@@ -365,6 +366,38 @@ struct model_interruption {
 };
 #define MODEL_NO_LIMIT UINT64_MAX
 
+enum use_role {
+	USE_TAKEN,      /* asked for, in `handler` or (MODEL_NONE) outside of handlers */
+	USE_INTERRUPTED /* held by code that `handler` came into, and taken by its thread */
+};
+
+/*
+ * What a lock and handlers have to do with each other; evidence for analysis. The file stands here
+ * by itself, as it may be locked by nobody now.
+ */
+struct model_use {
+	uint32_t process;
+	uint32_t thread;  /* of the first one, MODEL_NONE unknown */
+	uint32_t handler; /* into handlers */
+	enum use_role role;
+	enum lock_kind kind;
+	enum lock_mode mode;
+	const char *file; /* "" unknown */
+	uint64_t dev, ino;
+	uint64_t start, end; /* as in model_lock */
+	uint64_t ofd;        /* of the first one, 0 unknown */
+	uint64_t exposed; /* USE_TAKEN: signals that had handlers and were not blocked: bit n - 1 */
+	bool is_blocking; /* USE_TAKEN: the request waits */
+	bool is_waiting;  /* one of them has not been answered */
+	uint64_t count;   /* requests in handlers, or deliveries */
+	uint64_t dropped; /* USE_INTERRUPTED: so often the handler gave it up */
+	uint64_t waited_ns; /* the longest sleep of a request in a handler, while others had it; 0 none */
+	pid_t holder;       /* who had it at the last such request; -1 a description, 0 unknown */
+	uint64_t first_ns, last_ns;
+	uint32_t left_out; /* others of the same place that were not kept */
+	uint32_t stack;    /* where it was asked for */
+};
+
 /* What the kernel tells of a living process's signals; one for each process that is looked at. */
 struct model_signals {
 	uint32_t process;
@@ -380,6 +413,8 @@ struct model_zombie {
 	const char *name;  /* of its program, as the kernel has it */
 	uint64_t ended_ns; /* when it last ran, 0 unknown */
 };
+
+#define HELD_MAX 3
 
 /*
  * A call of an async-signal-unsafe function in a handler, or a jump out of it: evidence for
@@ -402,9 +437,13 @@ struct model_call {
 	bool is_inherited;    /* it was forked in the handler, and has not left it */
 	bool is_rescued;      /* the emergency arena did what was asked of the allocator */
 	uint64_t count, first_ns, last_ns;
-	uint32_t stack;               /* STACK_SLICE */
-	bool is_on_stack;             /* `thread` is in it; there is no record, and no time */
-	bool is_waiting;              /* is_on_stack: it waits there, in futex() */
+	uint32_t stack;          /* STACK_SLICE */
+	uint32_t held[HELD_MAX]; /* into uses: what the interrupted code had locked then */
+	uint32_t held_count;
+	bool has_more_held; /* than these */
+	bool shares_data; /* function works on data that all its callers share, and is no stream */
+	bool is_on_stack; /* `thread` is in it; there is no record, and no time */
+	bool is_waiting;  /* is_on_stack: it waits there, in futex() */
 	const char *handler_function; /* is_on_stack: NULL unknown */
 	/* Filled by stack_classify(): */
 	bool is_classified;
@@ -435,7 +474,8 @@ enum finding_kind {
 
 struct model_finding {
 	enum finding_kind kind;
-	enum severity severity; /* as the table says, unless the evidence lowers it */
+	enum severity severity; /* as the table says, unless the evidence changes it */
+	unsigned gravity;       /* orders those of one kind and severity: larger is worse */
 	uint64_t count;
 	uint32_t processes[FINDING_PIDS]; /* first ones, of one program; MODEL_NONE ends */
 	uint32_t process_count;
@@ -449,6 +489,8 @@ struct model_finding {
 		const char *label; /* "called in the handler of SIGALRM", ... */
 	} stacks[FINDING_STACKS];
 	uint32_t stack_count;
+	uint32_t held[HELD_MAX]; /* into uses: what the interrupted code had locked */
+	uint32_t held_count;
 	uint64_t first_ns, last_ns;
 	uint32_t deadlock; /* DEADLOCK_CYCLE: its number, as in model_wait; else 0 */
 	uint64_t identity; /* of the requests in it: the same at two looks, it is the same one */
@@ -519,6 +561,7 @@ struct model {
 	MODEL_ARRAY(struct model_frame) frames;
 	MODEL_ARRAY(struct model_handler) handlers;
 	MODEL_ARRAY(struct model_interruption) interruptions;
+	MODEL_ARRAY(struct model_use) uses;
 	MODEL_ARRAY(struct model_signals) signals;
 	MODEL_ARRAY(struct model_zombie) zombies;
 	MODEL_ARRAY(struct model_call) calls;
@@ -567,6 +610,7 @@ uint32_t model_add_stack(struct model *m);
 uint32_t model_add_frame(struct model *m);
 uint32_t model_add_handler(struct model *m);
 uint32_t model_add_interruption(struct model *m);
+uint32_t model_add_use(struct model *m);
 uint32_t model_add_signals(struct model *m);
 uint32_t model_add_zombie(struct model *m);
 uint32_t model_add_call(struct model *m);

@@ -10,6 +10,14 @@ static bool is_index(uint32_t index, uint32_t count)
 	return index == MODEL_NONE || index < count;
 }
 
+static bool are_held(const struct model *m, const uint32_t *held, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (count > HELD_MAX || held[i] >= m->uses.count)
+			return false;
+	return true;
+}
+
 static const char *check_blocker(const struct model *m, const struct model_lock *l)
 {
 	if (l->blocker == MODEL_NONE)
@@ -47,6 +55,8 @@ static const char *check_copies(const struct model *m, const struct model_lock *
 
 static const char *check_lock(const struct model *m, const struct model_lock *l)
 {
+	if (!is_index(l->use, m->uses.count))
+		return "a lock's use is out of range";
 	if (l->resource >= m->resources.count)
 		return "a lock has no resource";
 	if (!is_index(l->process, m->processes.count) || !is_index(l->thread, m->threads.count) ||
@@ -185,6 +195,25 @@ static const char *check_calls(const struct model *m)
 		    !is_index(c->handler, m->handlers.count) ||
 		    !is_index(c->stack, m->stacks.count))
 			return "a call's index is out of range";
+		if (!are_held(m, c->held, c->held_count))
+			return "a call's held lock is out of range";
+	}
+	return NULL;
+}
+
+static const char *check_uses(const struct model *m)
+{
+	for (uint32_t i = 0; i < m->uses.count; i++) {
+		const struct model_use *u = &m->uses.items[i];
+
+		if (u->process >= m->processes.count || !is_index(u->thread, m->threads.count) ||
+		    !is_index(u->handler, m->handlers.count) ||
+		    !is_index(u->stack, m->stacks.count))
+			return "a use's index is out of range";
+		if (u->start > u->end)
+			return "a use's range is empty";
+		if (u->role == USE_INTERRUPTED && u->handler == MODEL_NONE)
+			return "a lock was held by code that nobody interrupted";
 	}
 	return NULL;
 }
@@ -197,6 +226,8 @@ static const char *check_findings(const struct model *m)
 		for (int n = 0; n < FINDING_PIDS; n++)
 			if (!is_index(f->processes[n], m->processes.count))
 				return "a finding's process is out of range";
+		if (!are_held(m, f->held, f->held_count))
+			return "a finding's held lock is out of range";
 		for (int n = 0; n < FINDING_STACKS; n++)
 			if (!is_index(f->stacks[n].stack, m->stacks.count))
 				return "a finding's stack is out of range";
@@ -232,7 +263,7 @@ const char *model_check(const struct model *m)
 	for (uint32_t i = 0; i < m->edges.count; i++)
 		if ((wrong = check_edge(m, &m->edges.items[i])))
 			return wrong;
-	if ((wrong = check_stacks(m)) || (wrong = check_calls(m)))
+	if ((wrong = check_stacks(m)) || (wrong = check_calls(m)) || (wrong = check_uses(m)))
 		return wrong;
 	return check_findings(m);
 }

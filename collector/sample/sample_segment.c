@@ -36,18 +36,18 @@ struct sample_segment {
 	uint8_t *memory; /* the whole file */
 };
 
-static uint64_t lay_out(struct seg_table *tables)
+static uint64_t lay_out(struct seg_header *h)
 {
 	uint64_t at = sizeof(struct seg_header);
 
 	for (int i = 0; i < SEG_TABLE_IDS; i++) {
 		at = (at + 63) & ~UINT64_C(63);
-		tables[i] = (struct seg_table){.offset = at,
-					       .record_size = layout[i].record_size,
-					       .capacity = layout[i].capacity};
+		SEG_TABLE(h, i) = (struct seg_table){.offset = at,
+						     .record_size = layout[i].record_size,
+						     .capacity = layout[i].capacity};
 		at += (uint64_t)layout[i].record_size * layout[i].capacity;
 	}
-	tables[SEG_STRINGS].used = 1; /* offset 0 is the empty string */
+	h->tables[SEG_STRINGS].used = 1; /* offset 0 is the empty string */
 	return (at + 4095) & ~UINT64_C(4095);
 }
 
@@ -128,8 +128,8 @@ int sample_segment_new(int dir, const struct seg_header *header, struct sample_s
 	h.version = SEG_VERSION;
 	h.min_reader = SEG_MIN_READER_SAMPLED;
 	h.header_size = sizeof(h);
-	h.table_count = SEG_TABLE_IDS;
-	h.file_size = s->size = lay_out(h.tables);
+	h.table_count = SEG_TABLES_1;
+	h.file_size = s->size = lay_out(&h);
 	h.machine = ARCH_MACHINE;
 	h.page_size = sysconf(_SC_PAGESIZE);
 	s->memory = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -167,19 +167,19 @@ void sample_segment_free(struct sample_segment *s)
 
 static uint64_t offset_of(struct sample_segment *s, enum seg_table_id id, uint32_t index)
 {
-	const struct seg_table *t = &sample_segment_header(s)->tables[id];
+	const struct seg_table *t = &SEG_TABLE(sample_segment_header(s), id);
 
 	return t->offset + (uint64_t)(index - 1) * t->record_size;
 }
 
 uint32_t sample_records(struct sample_segment *s, enum seg_table_id id)
 {
-	return sample_segment_header(s)->tables[id].used;
+	return SEG_TABLE(sample_segment_header(s), id).used;
 }
 
 void *sample_record(struct sample_segment *s, enum seg_table_id id, uint32_t index)
 {
-	if (!index || index > sample_segment_header(s)->tables[id].used)
+	if (!index || index > SEG_TABLE(sample_segment_header(s), id).used)
 		return NULL;
 	return s->memory + offset_of(s, id, index);
 }
@@ -192,7 +192,7 @@ static void put_table(struct sample_segment *s, enum seg_table_id id)
 
 static uint32_t drop(struct sample_segment *s, enum seg_table_id id)
 {
-	sample_segment_header(s)->tables[id].dropped++;
+	SEG_TABLE(sample_segment_header(s), id).dropped++;
 	put_table(s, id);
 	return 0;
 }
@@ -225,7 +225,7 @@ void sample_record_end(struct sample_segment *s, enum seg_table_id id, uint32_t 
 /* `count` records in a row behind those in use, not yet counted: the index of the first, or 0. */
 static uint32_t reserve(struct sample_segment *s, enum seg_table_id id, uint32_t count)
 {
-	const struct seg_table *t = &sample_segment_header(s)->tables[id];
+	const struct seg_table *t = &SEG_TABLE(sample_segment_header(s), id);
 
 	return count <= t->capacity - t->used ? t->used + 1 : drop(s, id);
 }
@@ -239,7 +239,7 @@ uint32_t sample_record_new(struct sample_segment *s, enum seg_table_id id)
 	*(uint32_t *)(s->memory + offset_of(s, id, index)) = 1;
 	if (put(s, offset_of(s, id, index), layout[id].record_size))
 		return drop(s, id);
-	sample_segment_header(s)->tables[id].used++;
+	SEG_TABLE(sample_segment_header(s), id).used++;
 	put_table(s, id);
 	return index;
 }
@@ -256,7 +256,7 @@ static uint32_t append(struct sample_segment *s, enum seg_table_id id, const voi
 	memcpy(s->memory + offset_of(s, id, index), data, bytes);
 	if (put(s, offset_of(s, id, index), bytes))
 		return drop(s, id);
-	sample_segment_header(s)->tables[id].used += count;
+	SEG_TABLE(sample_segment_header(s), id).used += count;
 	put_table(s, id);
 	return index;
 }

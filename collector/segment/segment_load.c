@@ -27,7 +27,7 @@ static const struct {
 	{SEG_LISTS, false, false},
 	{SEG_FINDINGS, false, false}, {SEG_INTERRUPTIONS, false, false},
 	{SEG_LOST, false, false},     {SEG_EDGES, false, false},
-	{SEG_HOLDINGS, true, true},
+	{SEG_HOLDINGS, true, true},   {SEG_USES, true, false},
 	{SEG_THREADS, false, false},  {SEG_HANDLERS, false, false},
 	{SEG_STACKS, true, true},     {SEG_RESOURCES, false, true},
 	{SEG_MODULES, false, true},   {SEG_PCS, true, true},
@@ -37,7 +37,7 @@ static const struct {
 /* How many records of a table there are now; a ring has no high-water mark but its counter. */
 static uint32_t used_records(const struct seg_header *h, enum seg_table_id id)
 {
-	const struct seg_table *t = &h->tables[id];
+	const struct seg_table *t = &SEG_TABLE(h, id);
 	uint64_t used = t->used;
 
 	if (id == SEG_EVENTS && h->events_written > used)
@@ -48,8 +48,8 @@ static uint32_t used_records(const struct seg_header *h, enum seg_table_id id)
 /* Reads one record until its seq is even and the same before and after; else leaves it odd. */
 static void reread_record(struct segment *s, enum seg_table_id id, uint8_t *record, uint32_t index)
 {
-	uint32_t size = s->header.tables[id].record_size, seq, again;
-	uint64_t offset = s->header.tables[id].offset + (uint64_t)index * size;
+	uint32_t size = SEG_TABLE(&s->header, id).record_size, seq, again;
+	uint64_t offset = SEG_TABLE(&s->header, id).offset + (uint64_t)index * size;
 
 	for (int i = 0; i < TORN_TRIES; i++) {
 		if (segment_read_at(s, record, size, offset) ||
@@ -69,13 +69,13 @@ static void reread_record(struct segment *s, enum seg_table_id id, uint8_t *reco
  */
 static int settle_table(struct segment *s, enum seg_table_id id, uint8_t *data, uint32_t count)
 {
-	uint32_t size = s->header.tables[id].record_size;
+	uint32_t size = SEG_TABLE(&s->header, id).record_size;
 	size_t bytes = (size_t)size * count;
 	uint8_t *again = malloc(bytes);
 
 	if (!again)
 		return -ENOMEM;
-	int r = segment_read_at(s, again, bytes, s->header.tables[id].offset);
+	int r = segment_read_at(s, again, bytes, SEG_TABLE(&s->header, id).offset);
 
 	for (uint32_t i = 0; !r && i < count; i++) {
 		uint32_t before, after;
@@ -92,7 +92,7 @@ static int settle_table(struct segment *s, enum seg_table_id id, uint8_t *data, 
 /* A record that was being written for the first time when its table was read. */
 static void settle_fixed(struct segment *s, enum seg_table_id id, uint8_t *data, uint32_t count)
 {
-	uint32_t size = s->header.tables[id].record_size, seq;
+	uint32_t size = SEG_TABLE(&s->header, id).record_size, seq;
 
 	for (uint32_t i = 0; i < count; i++) {
 		memcpy(&seq, data + (size_t)i * size, sizeof(seq));
@@ -114,7 +114,7 @@ static int settle(struct segment *s, enum seg_table_id id, uint8_t *data, uint32
 
 static int load_table(struct segment *s, enum seg_table_id id, bool is_live, bool is_fixed)
 {
-	const struct seg_table *t = &s->header.tables[id];
+	const struct seg_table *t = &SEG_TABLE(&s->header, id);
 	uint32_t count = used_records(&s->header, id);
 	size_t bytes = (size_t)count * t->record_size;
 	int r = 0;
@@ -146,17 +146,13 @@ static int load_table(struct segment *s, enum seg_table_id id, bool is_live, boo
 /* The tables' high-water marks, again; everything else stays as it was checked. */
 static int refresh_used(struct segment *s)
 {
-	uint8_t data[offsetof(struct seg_header, exe)];
-	struct seg_header *h = &s->header;
-	int r = segment_read_at(s, data, sizeof(data), 0);
+	struct seg_header *h = &s->header, now = {0};
+	size_t length = h->header_size < sizeof(now) ? h->header_size : sizeof(now);
+	int r = segment_read_at(s, &now, length, 0);
 
-	for (uint32_t id = 0; !r && id < h->table_count; id++) {
-		struct seg_table now;
-
-		memcpy(&now, data + offsetof(struct seg_header, tables) + id * sizeof(now),
-		       sizeof(now));
-		h->tables[id].used = now.used;
-		h->tables[id].dropped = now.dropped;
+	for (uint32_t id = 0; !r && id < SEG_TABLES_MAX; id++) {
+		SEG_TABLE(h, id).used = SEG_TABLE(&now, id).used;
+		SEG_TABLE(h, id).dropped = SEG_TABLE(&now, id).dropped;
 	}
 	return r;
 }

@@ -37,6 +37,7 @@ static const uint32_t record_min[SEG_TABLE_IDS] = {
 	[SEG_HOLDINGS] = sizeof(struct seg_holding),
 	[SEG_LISTS] = sizeof(struct seg_holds),
 	[SEG_LOST] = sizeof(struct seg_lost),
+	[SEG_USES] = sizeof(struct seg_use),
 };
 
 int segment_fail(int error, char *cause, size_t size, const char *format, ...)
@@ -80,7 +81,7 @@ uint32_t segment_record_seq(const struct segment *s, enum seg_table_id id, uint3
 {
 	uint32_t seq;
 
-	memcpy(&seq, s->tables[id].data + (size_t)index * s->header.tables[id].record_size,
+	memcpy(&seq, s->tables[id].data + (size_t)index * SEG_TABLE(&s->header, id).record_size,
 	       sizeof(seq));
 	return seq;
 }
@@ -90,8 +91,8 @@ static int check_tables(const struct segment *s, char *cause, size_t size)
 	const struct seg_header *h = &s->header;
 	uint64_t sum = 0;
 
-	for (uint32_t id = 0; id < SEG_TABLE_IDS && id < h->table_count; id++) {
-		const struct seg_table *t = &h->tables[id];
+	for (uint32_t id = 0; id < SEG_TABLE_IDS; id++) {
+		const struct seg_table *t = &SEG_TABLE(h, id);
 		uint64_t bytes = (uint64_t)t->record_size * t->capacity;
 
 		if (!bytes && !t->capacity)
@@ -126,7 +127,7 @@ static int check_header(struct segment *s, char *cause, size_t size)
 			"written by a newer lockjam (format %u, this one reads up to %u)",
 			h->min_reader, SEG_VERSION);
 	if (h->header_size < SEG_HEADER_SIZE_1 || h->header_size > s->size ||
-	    h->table_count > SEG_TABLES_MAX)
+	    h->table_count > SEG_TABLES_1)
 		return segment_fail(-EINVAL, cause, size, "its header is damaged");
 	/* What an older writer did not have is zero. */
 	if (h->header_size < sizeof(*h))
@@ -135,7 +136,7 @@ static int check_header(struct segment *s, char *cause, size_t size)
 	h->title[sizeof(h->title) - 1] = 0;
 	h->cmdline[sizeof(h->cmdline) - 1] = 0;
 	h->cmdline[sizeof(h->cmdline) - 2] = 0;
-	for (uint32_t id = h->table_count; id < SEG_TABLES_MAX; id++)
+	for (uint32_t id = h->table_count; id < SEG_TABLES_1; id++)
 		memset(&h->tables[id], 0, sizeof(h->tables[id]));
 	return check_tables(s, cause, size);
 }
@@ -295,7 +296,7 @@ int segment_read(const struct segment *s, enum seg_table_id table, uint32_t inde
 	if (table >= SEG_TABLE_IDS || !segment_has_seq(table) || !index ||
 	    index > s->tables[table].count)
 		return -ERANGE;
-	uint32_t record_size = s->header.tables[table].record_size;
+	uint32_t record_size = SEG_TABLE(&s->header, table).record_size;
 	uint32_t seq = segment_record_seq(s, table, index - 1);
 
 	if (!seq)
@@ -307,7 +308,7 @@ int segment_read(const struct segment *s, enum seg_table_id table, uint32_t inde
 	else
 		memset((char *)record + record_size, 0, size - record_size);
 	memcpy(record,
-	       s->tables[table].data + (size_t)(index - 1) * s->header.tables[table].record_size,
+	       s->tables[table].data + (size_t)(index - 1) * SEG_TABLE(&s->header, table).record_size,
 	       record_size);
 	return 0;
 }

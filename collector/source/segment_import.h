@@ -1,6 +1,6 @@
 /*
  * What the files share that bring one segment's records into the model: segment_model.c and, for
- * one kind of record each, segment_order.c. Nobody else includes this. Records are another user's:
+ * one kind of record each, segment_order.c and segment_uses.c. Nobody else includes this. Records are another user's:
  * every index and enumeration in them is checked.
  */
 #ifndef LOCKJAM_SEGMENT_IMPORT_H
@@ -35,5 +35,12 @@ import_fn import_holding, import_edge;
 
 /* --- segment_lost.c: POSIX locks that were lost ------------------------------------------------- */
 import_fn import_lost;
+
+/* --- segment_uses.c: locks and handlers; uses before what names them -------------------------- */
+import_fn import_use;
+/* Of a lock's record, when both tables are there: its request was made in a handler. */
+import_fn import_use_of_lock;
+/* What the code held that the handler of a call had come into. */
+void import_held(const struct importer *im, struct model_call *c, const struct seg_finding *r);
 
 #endif

@@ -277,6 +277,8 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 	} else {
 		c->why = segment_why_text(im->m, r->why);
 		c->is_safe_in_libc = r->why & SEG_WHY_SAFE;
+		c->shares_data =
+			r->why & (SEG_WHY_ZONE | SEG_WHY_ENVIRON | SEG_WHY_DATA | SEG_WHY_BUFFER);
 	}
 	c->is_threaded = r->flags & SEG_FIND_THREADED;
 	c->is_inherited = r->flags & SEG_FIND_INHERITED;
@@ -285,6 +287,7 @@ static void import_finding(struct importer *im, uint32_t index, const void *reco
 	c->first_ns = r->first_ns;
 	c->last_ns = r->last_ns;
 	c->stack = stack;
+	import_held(im, c, r);
 	im->map[SEG_FINDINGS][index - 1] = i;
 	import_saw_time(im, r->last_ns);
 }
@@ -351,6 +354,7 @@ static void import_table(struct importer *im, enum seg_table_id table, import_fn
 		struct seg_lock lock;
 		struct seg_handler handler;
 		struct seg_finding finding;
+		struct seg_use use;
 		struct seg_event event;
 		struct seg_holding holding;
 		struct seg_edge edge;
@@ -366,7 +370,7 @@ static bool new_maps(struct importer *im)
 {
 	static const enum seg_table_id tables[] = {SEG_THREADS,  SEG_RESOURCES, SEG_LOCKS,
 						   SEG_HANDLERS, SEG_FINDINGS,  SEG_STACKS,
-						   SEG_HOLDINGS};
+						   SEG_HOLDINGS,  SEG_USES};
 
 	for (size_t n = 0; n < sizeof(tables) / sizeof(tables[0]); n++) {
 		size_t size = (segment_count(im->s, tables[n]) + (size_t)1) * sizeof(uint32_t);
@@ -461,6 +465,8 @@ static void import_records(struct importer *im)
 	import_table(im, SEG_EDGES, import_edge);
 	import_table(im, SEG_LOST, import_lost);
 	import_table(im, SEG_HANDLERS, import_handler);
+	import_table(im, SEG_USES, import_use);
+	import_table(im, SEG_LOCKS, import_use_of_lock);
 	import_table(im, SEG_FINDINGS, import_finding);
 	import_table(im, SEG_INTERRUPTIONS, import_interruption);
 	import_table(im, SEG_THREADS, link_call);

@@ -31,6 +31,7 @@ static const char *const table_names[SEG_TABLE_IDS] = {
 	[SEG_HOLDINGS] = "locks held in lock orders",
 	[SEG_LISTS] = "lists of what threads hold, and conditions and semaphores,",
 	[SEG_LOST] = "lost locks",
+	[SEG_USES] = "uses of locks by handlers",
 };
 
 static const struct {
@@ -159,9 +160,9 @@ void segment_notes_add(struct gather *g, const struct segment *s, uint32_t proce
 		if (h->limits & limit_texts[i].limit)
 			model_note(m, "%s: %s", name, limit_texts[i].text);
 	for (int id = 0; id < SEG_TABLE_IDS; id++)
-		if (h->tables[id].dropped && id != SEG_EVENTS)
+		if (SEG_TABLE(h, id).dropped && id != SEG_EVENTS)
 			model_note(m, "%s (pid %d): %u %s were not recorded: no room", name, h->pid,
-				   h->tables[id].dropped, table_names[id]);
+				   SEG_TABLE(h, id).dropped, table_names[id]);
 	if (h->attached)
 		note_attached(m, h, name);
 	if (h->lost_busy)

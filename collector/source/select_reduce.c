@@ -9,9 +9,10 @@
 struct reducer {
 	struct gather *g;
 	struct model *m;
-	bool *is_kept;                                                        /* by resource */
-	bool *is_related;                                                     /* by process */
-	uint32_t *processes, *resources, *threads, *locks, *handlers, *calls; /* old index -> new */
+	bool *is_kept;    /* by resource */
+	bool *is_related; /* by process */
+	uint32_t *processes, *resources, *threads, *locks, *handlers, *calls,
+		*uses; /* old index -> new */
 };
 
 /*
@@ -90,6 +91,7 @@ static void compact_rest(struct reducer *r)
 	COMPACT(m->locks, r->locks, r->resources[e->resource] != MODEL_NONE);
 	COMPACT(m->handlers, r->handlers, r->processes[e->process] != MODEL_NONE);
 	COMPACT(m->calls, r->calls, r->processes[e->process] != MODEL_NONE);
+	COMPACT(m->uses, r->uses, r->processes[e->process] != MODEL_NONE);
 }
 
 /* Stacks stay where they are: others name them, and one that nobody names costs nothing. */
@@ -115,6 +117,7 @@ static void remap(struct reducer *r)
 		l->thread = at(r->threads, l->thread);
 		l->blocker = at(r->locks, l->blocker);
 		l->next_copy = at(r->locks, l->next_copy);
+		l->use = at(r->uses, l->use);
 	}
 	for (uint32_t i = 0; i < m->handlers.count; i++)
 		m->handlers.items[i].process = at(r->processes, m->handlers.items[i].process);
@@ -124,6 +127,20 @@ static void remap(struct reducer *r)
 		c->process = at(r->processes, c->process);
 		c->thread = at(r->threads, c->thread);
 		c->handler = at(r->handlers, c->handler);
+		/* Of the same process: they stay together. */
+		for (uint32_t n = 0; n < c->held_count; n++)
+			c->held[n] = at(r->uses, c->held[n]);
+	}
+}
+
+static void remap_uses(struct reducer *r)
+{
+	for (uint32_t i = 0; i < r->m->uses.count; i++) {
+		struct model_use *u = &r->m->uses.items[i];
+
+		u->process = at(r->processes, u->process);
+		u->thread = at(r->threads, u->thread);
+		u->handler = at(r->handlers, u->handler);
 	}
 }
 
@@ -194,9 +211,10 @@ int select_reduce(struct gather *g, bool *is_kept)
 		.locks = new_map(m->locks.count),
 		.handlers = new_map(m->handlers.count),
 		.calls = new_map(m->calls.count),
+		.uses = new_map(m->uses.count),
 	};
 	bool is_ok = r.is_related && r.processes && r.resources && r.threads && r.locks &&
-		     r.handlers && r.calls;
+		     r.handlers && r.calls && r.uses;
 
 	if (is_ok) {
 		while (extend(&r))
@@ -204,6 +222,7 @@ int select_reduce(struct gather *g, bool *is_kept)
 		compact_processes(&r);
 		compact_rest(&r);
 		remap(&r);
+		remap_uses(&r);
 		remap_interruptions(&r);
 		remap_events(&r);
 		index_again(g);
@@ -215,5 +234,6 @@ int select_reduce(struct gather *g, bool *is_kept)
 	free(r.locks);
 	free(r.handlers);
 	free(r.calls);
+	free(r.uses);
 	return is_ok ? 0 : -ENOMEM;
 }

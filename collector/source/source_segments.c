@@ -76,10 +76,10 @@ static uint64_t used_bytes(const struct segment *s)
 	uint64_t bytes = 0;
 
 	for (int id = 0; id < SEG_TABLE_IDS; id++) {
-		uint32_t used = h->tables[id].used < h->tables[id].capacity
-					? h->tables[id].used
-					: h->tables[id].capacity;
-		bytes += (uint64_t)used * h->tables[id].record_size;
+		uint32_t used = SEG_TABLE(h, id).used < SEG_TABLE(h, id).capacity
+					? SEG_TABLE(h, id).used
+					: SEG_TABLE(h, id).capacity;
+		bytes += (uint64_t)used * SEG_TABLE(h, id).record_size;
 	}
 	return bytes;
 }

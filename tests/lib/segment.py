@@ -5,13 +5,14 @@ import struct
 
 MAGIC = 0x004D414A4B434F4C
 # Bytes of a record, by enum seg_table_id.
-RECORDS = (56, 32, 88, 144, 400, 24, 8, 72, 40, 1, 1, 80, 112, 48, 4096, 120)
+RECORDS = (56, 32, 88, 144, 400, 24, 8, 72, 40, 1, 1, 80, 112, 48, 4096, 120, 104)
 PCS, EVENTS, STRINGS, SLICES = 6, 8, 9, 10
 LOCKS, RESOURCES, THREADS, STACKS = 2, 1, 0, 5
 LISTS, HOLDS_AT = 14, 160  # the table, and where in a record its holds begin
 HEADER = struct.Struct("<QIIIIQII ii Q II QQ IiQ II QQ IIII")
 TABLE = struct.Struct("<QIIII")
 TABLES_AT = 136
+MORE_TABLES_AT, MORE_TABLES = 2208, 8  # those from 16 on, in headers that are so long
 LOST_BUSY_AT = 120
 
 
@@ -33,6 +34,9 @@ class Segment:
         self.lost_busy, = struct.unpack_from("<I", self.data, LOST_BUSY_AT)
         self.tables = [TABLE.unpack_from(self.data, TABLES_AT + i * TABLE.size)
                        for i in range(self.table_count)]
+        if self.header_size >= MORE_TABLES_AT + MORE_TABLES * TABLE.size:
+            self.tables += [TABLE.unpack_from(self.data, MORE_TABLES_AT + i * TABLE.size)
+                            for i in range(MORE_TABLES)]
 
     def records(self, table):
         """(index, bytes) of the used records of a table."""

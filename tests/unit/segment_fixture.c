@@ -42,7 +42,7 @@ void segment_fixture_init(struct segment_fixture *f)
 		.version = SEG_VERSION,
 		.min_reader = SEG_MIN_READER,
 		.header_size = sizeof(f->header),
-		.table_count = SEG_TABLE_IDS,
+		.table_count = SEG_TABLES_1,
 		.file_size = FIXTURE_SIZE,
 		.page_size = 4096,
 		.pid = FIXTURE_PID,
@@ -54,9 +54,10 @@ void segment_fixture_init(struct segment_fixture *f)
 		.cmdline = "imapd\0-s",
 	};
 	for (int id = 0; id < SEG_TABLE_IDS; id++) {
-		f->header.tables[id] = (struct seg_table){.offset = at,
-							  .record_size = layout[id].record_size,
-							  .capacity = layout[id].capacity};
+		SEG_TABLE(&f->header, id) = (struct seg_table){
+			.offset = at,
+			.record_size = layout[id].record_size,
+			.capacity = layout[id].capacity};
 		at += (uint64_t)layout[id].record_size * layout[id].capacity;
 	}
 	f->header.tables[SEG_STRINGS].used = 1;
@@ -64,14 +65,14 @@ void segment_fixture_init(struct segment_fixture *f)
 
 void *segment_fixture_record(struct segment_fixture *f, enum seg_table_id table, uint32_t index)
 {
-	const struct seg_table *t = &f->header.tables[table];
+	const struct seg_table *t = &SEG_TABLE(&f->header, table);
 
 	return f->data + t->offset + (uint64_t)(index - 1) * t->record_size;
 }
 
 void *segment_fixture_add(struct segment_fixture *f, enum seg_table_id table, uint32_t *index)
 {
-	uint32_t i = ++f->header.tables[table].used;
+	uint32_t i = ++SEG_TABLE(&f->header, table).used;
 	uint32_t *record = segment_fixture_record(f, table, i);
 
 	if (table != SEG_PCS && table != SEG_SLICES)

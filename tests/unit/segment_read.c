@@ -118,9 +118,9 @@ static void refuses_damaged_tables(void)
 	expect_refusal(-EINVAL);
 	segment_fixture_init(&f);
 	for (int id = 0; id < SEG_TABLE_IDS; id++) {
-		f.header.tables[id].offset = sizeof(f.header);
-		f.header.tables[id].record_size = 1024;
-		f.header.tables[id].capacity = 16;
+		SEG_TABLE(&f.header, id).offset = sizeof(f.header);
+		SEG_TABLE(&f.header, id).record_size = 1024;
+		SEG_TABLE(&f.header, id).capacity = 16;
 	}
 	expect_refusal(-EINVAL);
 }
