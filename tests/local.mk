@@ -126,6 +126,7 @@ VICTIMS = \
 	tests/victims/racing \
 	tests/victims/ranges-posix \
 	tests/victims/readers-posix \
+	tests/victims/recorded-waits \
 	tests/victims/reset-again \
 	tests/victims/reset-hup \
 	tests/victims/restarted-accept \
@@ -173,7 +174,7 @@ tests_victims_heap_threaded_LDADD = -lpthread
 tests_victims_abba_mutex_LDADD = -lpthread
 tests_victims_every_lock_LDADD = -lpthread
 tests_victims_cancelled_waits_LDADD = -lpthread
-tests_victims_thread_waits_LDADD = -lpthread
+tests_victims_recorded_waits_LDADD = -lpthread
 tests_victims_churn_LDADD = -lpthread
 tests_victims_clean_daemon_LDADD = -lpthread
 tests_victims_counting_LDADD = -lpthread
@@ -452,10 +453,12 @@ check-rounds:
 .PHONY: check-rounds
 
 # --- measuring ----------------------------------------------------------------------------------
-MEASURED = tests/bench/crowd tests/bench/delivery tests/bench/pairs tests/bench/stall
+MEASURED = tests/bench/crowd tests/bench/delivery tests/bench/locks tests/bench/pairs tests/bench/stall
 EXTRA_PROGRAMS = $(MEASURED)
 tests_bench_stall_LDADD = -lpthread
-EXTRA_DIST += tests/bench/bench.py tests/bench/measure.py tests/bench/sampling.py tests/bench/standstill.py
+tests_bench_locks_LDADD = -lpthread
+tests_bench_locks_CFLAGS = $(AM_CFLAGS) -O2
+EXTRA_DIST += tests/bench/bench.py tests/bench/measure.py tests/bench/mutex.py tests/bench/sampling.py tests/bench/standstill.py
 bench: all $(MEASURED) $(VICTIMS)
 	$(AM_TESTS_ENVIRONMENT) $(PYTHON) $(srcdir)/tests/bench/bench.py $(BENCH)
 .PHONY: bench

@@ -148,6 +148,32 @@ static void note_protection(struct model *m, const struct seg_header *h, const c
 			   name, h->pid, h->protect_refused);
 }
 
+/* Of locks of threads: a list that was full, and where they were only counted, how many there were. */
+static void note_lists(struct model *m, const struct segment *s, const char *name)
+{
+	const struct seg_header *h = segment_header(s);
+	uint64_t lost = 0, acquired = 0, busy = 0;
+	bool has_holds = false;
+	struct seg_holds list;
+
+	for (uint32_t i = 1; i <= segment_count(s, SEG_LISTS); i++) {
+		if (segment_read(s, SEG_LISTS, i, &list, sizeof(list)) || list.tid <= 0)
+			continue;
+		lost += list.lost_ever;
+		acquired += list.acquired;
+		busy += list.busy;
+		has_holds |= list.holds[0].site != 0;
+	}
+	if (lost)
+		model_note(m, "%s (pid %d): %" PRIu64 " locks of threads found no room: a thread's list has %d",
+			   name, h->pid, lost, SEG_HOLDS_MAX);
+	if (acquired && !has_holds)
+		model_note(m,
+			   "%s (pid %d): locks of threads were only counted: %" PRIu64
+			   " taken, %" PRIu64 " of them not free (LOCKJAM_TRACK=full tells of each)",
+			   name, h->pid, acquired, busy);
+}
+
 void segment_notes_add(struct gather *g, const struct segment *s, uint32_t process)
 {
 	const struct seg_header *h = segment_header(s);
@@ -163,6 +189,7 @@ void segment_notes_add(struct gather *g, const struct segment *s, uint32_t proce
 		if (SEG_TABLE(h, id).dropped && id != SEG_EVENTS)
 			model_note(m, "%s (pid %d): %u %s were not recorded: no room", name, h->pid,
 				   SEG_TABLE(h, id).dropped, table_names[id]);
+	note_lists(m, s, name);
 	if (h->attached)
 		note_attached(m, h, name);
 	if (h->lost_busy)

@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from lib import proc  # noqa: E402
 from lib.case import BUILDDIR, Case, LOCKJAM, SRCDIR, victim_path, wait_until  # noqa: E402
 from measure import ROUNDS, medians, milliseconds, number_of, table, under  # noqa: E402
+from mutex import bench_mutex  # noqa: E402
 from sampling import bench_sampling  # noqa: E402
 from standstill import bench_stall  # noqa: E402
 
@@ -202,7 +203,7 @@ def bench_graph(case):
 
 def main():
     subjects = [bench_malloc, bench_calls, bench_delivery, bench_locks, bench_sqlite, bench_memory, bench_graph,
-                bench_stall, bench_sampling]
+                bench_stall, bench_sampling, bench_mutex]
     for subject in subjects:
         if len(sys.argv) > 1 and subject.__name__[6:] not in sys.argv[1:]:
             continue

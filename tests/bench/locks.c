@@ -2,7 +2,7 @@
  * What the shim costs a lock of threads that nobody else wants: locks KIND COUNT [THREADS].
  * KIND: mutex, recursive, rdlock, wrlock, spin, nested (a second mutex inside of the first), cond
  * (a signal that nobody waits for), sem (wait and post), contended (THREADS threads, one mutex).
- * Prints nanoseconds per pair. A second thread exists all the time: in a process of one, libc takes
+ * Prints nanoseconds per pair: the best slice of many where there is one thread. A second thread exists all the time: in a process of one, libc takes
  * locks without atomic operations.
  */
 #ifndef _GNU_SOURCE
@@ -110,6 +110,24 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* The best of many slices: what else the machine does meets only some of them. */
+#define SLICES 40
+
+static double measure_alone(struct work *work)
+{
+	double best = 0;
+
+	work->count /= SLICES;
+	for (int i = 0; i < SLICES; i++) {
+		uint64_t start = now_ns();
+
+		run(work);
+		double pair = (double)(now_ns() - start) / (double)work->count;
+		best = i && best < pair ? best : pair;
+	}
+	return best;
+}
+
 /* The calling thread is one of them. */
 static double measure(struct work *work, unsigned threads)
 {
@@ -136,14 +154,15 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 2 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(argv[1], kinds[i].name))
 			work.pair = kinds[i].pair;
-	if (!work.pair || !work.count)
+	if (!work.pair || work.count < SLICES)
 		errx(2, "locks KIND COUNT [THREADS]");
 	pthread_spin_init(&spin, PTHREAD_PROCESS_PRIVATE);
 	sem_init(&semaphore, 0, 1);
 	sem_init(&ending, 0, 0);
 	if (pthread_create(&other, NULL, idle, NULL))
 		errx(1, "pthread_create");
-	printf("%.2f\n", measure(&work, argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : 1));
+	printf("%.2f\n", argc > 3 ? measure(&work, (unsigned)strtoul(argv[3], NULL, 0))
+				  : measure_alone(&work));
 	sem_post(&ending);
 	pthread_join(other, NULL);
 	return 0;

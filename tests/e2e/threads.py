@@ -130,7 +130,7 @@ def check_waits(view, victim):
 
 @tap.test("what threads wait for beside locks: who signalled, posted, took, is waited for")
 def _(case):
-    victim = case.victim("thread-waits")
+    victim = case.victim("recorded-waits")
     check_waits(case.json("why", str(victim.pid)), victim)
     # Beside another process, whose records are left out.
     case.victim("abba-mutex")
