@@ -148,5 +148,21 @@ def _(case):
     assert not calls(case), calls(case)
 
 
+@tap.test("every delivery is counted once, also in threads and at awkward moments", 120)
+def _(case):
+    for name, arguments, wanted in (("deliveries", ("300", "2"), {"rand": 300, "strtok": 300}),
+                                    ("nested-deep", ("5",), {"strtok": 1}),
+                                    ("together", ("8",), {"strtok": 16})):
+        case.session = case.path("session-" + name)
+        result = emulate(case, [victim(case, name), *arguments], True)
+        assert result.returncode == 0 and "ready" in result.stdout, (name, result)
+        view = case.json("signals", "--offline")
+        counts = {}
+        for handler in view["signals"]:
+            for call in handler["calls"]:
+                counts[call["function"]] = counts.get(call["function"], 0) + call["count"]
+        assert counts == wanted, (name, counts)
+
+
 if __name__ == "__main__":
     tap.main()

@@ -376,7 +376,7 @@ def _(case):
     os.kill(pid, signal.SIGTERM)
     assert server.process.wait() == 0
     only(case, [("unsafe-call-in-handler", "closelog", "SIGHUP")])
-    assert deliveries(case) == {"SIGHUP": 5, "SIGCHLD": 1}, deliveries(case)
+    assert deliveries(case)["SIGHUP"] == 5, deliveries(case)
 
 
 def preloaded(case):
@@ -417,12 +417,12 @@ def _(case):
     for pid in services:
         os.kill(pid, signal.SIGHUP)
     assert client.noop()[0] in ("OK", "BYE")
-    master, = named(server.victim, "master")
+    master = named(server.victim, "master")[0] # its children have yet to be executed
     os.kill(master, signal.SIGHUP)
     dovecot.logged_in(port, "anonymous").logout()
     os.kill(master, signal.SIGTERM)
     wait_until(lambda: proc.state(master) in (None, "Z"), "cyrus to end", 60)
-    only(case, [])
+    only(case, [], [("flag-race", None, "SIGHUP"), ("reset-handler", None, "SIGTERM")])
     counts = deliveries(case)
     assert counts["SIGHUP"] >= 3 and counts["SIGTERM"] and counts["SIGCHLD"], counts
 

@@ -19,6 +19,7 @@ static _Atomic unsigned long *handled;
 static unsigned long wanted;
 static bool is_innocent;
 static pid_t receiver;
+static int lock_fd; /* one for all: a close() in one thread would drop the others' locks */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static void on_first(int signo)
@@ -86,14 +87,12 @@ static bool is_over(void)
 static void *work_on(void *unused)
 {
 	FILE *out = fopen("/dev/null", "we");
-	int fd = victim_open("deliveries.lock");
 
 	if (!out)
 		err(99, "/dev/null");
 	for (unsigned n = 0; !is_over(); n++)
-		work(out, fd, n);
+		work(out, lock_fd, n);
 	fclose(out);
-	close(fd);
 	return unused;
 }
 
@@ -109,6 +108,7 @@ int main(int argc, char **argv)
 	victim_must(handled == MAP_FAILED ? -1 : 0, "mmap");
 	victim_watchdog();
 	victim_must(threads > THREADS ? -1 : 0, "so many threads");
+	lock_fd = victim_open("deliveries.lock");
 	signal(SIGRTMIN, on_first);
 	signal(SIGRTMIN + 1, on_second);
 	victim_fork(send_signals);
