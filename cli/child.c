@@ -73,7 +73,7 @@ static bool take_signal(const sigset_t *held, pid_t child, int *status)
 	return false;
 }
 
-int child_run(char **argv, int *status)
+int child_run(char **argv, pid_t *pid, int *status)
 {
 	struct signal_state old;
 	sigset_t held;
@@ -85,6 +85,7 @@ int child_run(char **argv, int *status)
 	error = child < 0 ? -errno : 0;
 	if (child == 0)
 		execute(argv, &old);
+	*pid = child;
 	while (!error && !take_signal(&held, child, status))
 		;
 	release_signals(&old);

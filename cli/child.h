@@ -22,7 +22,7 @@ int child_refused(const char *command, int code);
  * Meanwhile signals that a process sends to lockjam are handed on; those of the terminal reach the
  * child by themselves. 0 with waitpid's *status, or negative errno.
  */
-int child_run(char **argv, int *status);
+int child_run(char **argv, pid_t *pid, int *status);
 
 /* Exits like the child: with its status, or of its signal, without a second core file. */
 int child_exit_status(int status);

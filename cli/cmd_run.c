@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "cli/child.h"
 #include "cli/command.h"
@@ -142,6 +143,7 @@ static int run(const struct options *o)
 	struct collect_error error = {0};
 	const char *obstacle;
 	int status = 0, code;
+	pid_t pid;
 
 	if (o->operand_count == 0)
 		return options_wrong(o->command, NULL, "no COMMAND was given");
@@ -163,12 +165,14 @@ static int run(const struct options *o)
 		session_remove(dir);
 		return code;
 	}
-	code = child_run(o->operands, &status);
+	code = child_run(o->operands, &pid, &status);
 	if (code < 0) {
 		message(o->operands[0], strerror(-code), NULL);
 		session_remove(dir);
 		return STATUS_FAILED;
 	}
+	if (WIFSIGNALED(status))
+		session_note_killed(dir, pid, WTERMSIG(status));
 	return finish(o, dir, status);
 }
 

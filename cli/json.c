@@ -152,6 +152,7 @@ struct json_object *json_processes(const struct view *v)
 	for (uint32_t i = 0; i < v->model->processes.count; i++) {
 		const struct model_process *p = &v->model->processes.items[i];
 		struct json_object *o = json_object_new_object();
+		char text[TEXT_SIZE];
 
 		json_add_int(o, "pid", p->pid);
 		if (p->ns_pid)
@@ -166,6 +167,8 @@ struct json_object *json_processes(const struct view *v)
 			json_add_int(o, "exit_status", p->exit_status);
 		else
 			json_add(o, "exit_status", NULL);
+		json_add_text(o, "killed_by",
+			      p->killed_by ? text_signal(text, p->killed_by) : NULL);
 		json_add_text(o, "name", p->name);
 		json_add_path(o, "exe", p->exe);
 		json_add_bool(o, "recorded", p->has_segment);

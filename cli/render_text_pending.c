@@ -118,6 +118,13 @@ static void put_zombies(const struct view *v, uint32_t process)
 		fputc('\n', v->out);
 }
 
+static bool is_of_process(const struct view *v, uint32_t finding, uint32_t process)
+{
+	const struct model_finding *f = &v->model->findings.items[finding];
+
+	return f->signo && !f->handler && view_finding_names(f, process);
+}
+
 /* What is found about its signals, and stands with none of its handlers. */
 static void put_findings(const struct view *v, uint32_t process)
 {
@@ -126,7 +133,7 @@ static void put_findings(const struct view *v, uint32_t process)
 	for (uint32_t i = 0; i < m->findings.count; i++) {
 		const struct model_finding *f = &m->findings.items[i];
 
-		if (!f->signo || f->handler || !view_finding_names(f, process))
+		if (!is_of_process(v, i, process))
 			continue;
 		fprintf(v->out, "    %s [%s]: ", severity_name(f->severity),
 			finding_info(f->kind)->id);
@@ -157,6 +164,9 @@ static void put_process(const struct view *v, const struct model_signals *s)
 /* Of a recorded process the handlers above tell more, unless something is on the way to it. */
 static bool is_shown(const struct view *v, const struct model_signals *s)
 {
+	for (uint32_t i = 0; i < v->model->findings.count; i++)
+		if (is_of_process(v, i, s->process))
+			return true;
 	for (uint32_t i = 0; i < v->model->zombies.count; i++)
 		if (v->model->zombies.items[i].parent == s->process)
 			return true;

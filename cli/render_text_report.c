@@ -247,6 +247,8 @@ static void put_process(const struct view *v, uint32_t process)
 	if (p->started_real_ns)
 		fprintf(v->out, " since %s, user %u", text_clock(buffer, p->started_real_ns),
 			(unsigned)p->uid);
+	if (p->killed_by)
+		fprintf(v->out, " by %s", text_signal(buffer, p->killed_by));
 	if (p->state == PROCESS_EXITED)
 		fprintf(v->out, " with status %d", p->exit_status);
 	if (p->ended_ns)

@@ -19,6 +19,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_flags.c \
 	collector/analysis/analysis_group.c \
 	collector/analysis/analysis_interrupted.c \
+	collector/analysis/analysis_exec.c \
 	collector/analysis/analysis_jumps.c \
 	collector/analysis/analysis_race.c \
 	collector/analysis/analysis_lost.c \
@@ -28,6 +29,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_order_report.c \
 	collector/analysis/analysis_resets.c \
 	collector/analysis/analysis_lock_uses.c \
+	collector/analysis/analysis_pipes.c \
 	collector/analysis/analysis_restarts.c \
 	collector/analysis/analysis_wait.c \
 	collector/analysis/analysis_use.c \
@@ -99,7 +101,6 @@ collector_libcollector_a_SOURCES = \
 	collector/model/model_check.c \
 	collector/model/wait.c \
 	collector/model/wait.h \
-	collector/proc/asleep.c \
 	collector/model/wait_chain.c \
 	collector/model/wait_chain.h \
 	collector/model/wait_ended.c \
@@ -107,6 +108,7 @@ collector_libcollector_a_SOURCES = \
 	collector/model/wait_graph.h \
 	collector/model/wait_locks.c \
 	collector/model/wait_locks.h \
+	collector/proc/asleep.c \
 	collector/proc/crew.c \
 	collector/proc/crew.h \
 	collector/proc/ends.c \
@@ -186,6 +188,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/select_path.c \
 	collector/source/select_reduce.c \
 	collector/source/senders.c \
+	collector/source/servers.c \
 	collector/source/signals.c \
 	collector/source/signals.h \
 	collector/source/signals_watch.c \

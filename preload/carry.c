@@ -175,6 +175,18 @@ static void take_place(const char *former_path)
 		header->image--;
 }
 
+/* Of the handlers that execve() took away. */
+static uint64_t caught_by(const struct former *former)
+{
+	const struct seg_handler *handler;
+	uint64_t caught = 0;
+
+	for (uint32_t i = 1; (handler = former_record(former, SEG_HANDLERS, i)); i++)
+		if (handler->current && handler->signo >= 1 && handler->signo <= 64)
+			caught |= UINT64_C(1) << (handler->signo - 1);
+	return caught;
+}
+
 void carry_over(void)
 {
 	struct seg_header *header = segment_get();
@@ -187,6 +199,7 @@ void carry_over(void)
 		segment_limit(SEG_LIMIT_CARRY);
 		return;
 	}
+	header->caught_before = caught_by(&former);
 	if (carry_is_empty(former.header))
 		take_place(path);
 	for (uint32_t i = 1; i <= former.header->tables[SEG_LOCKS].used; i++) {

@@ -107,6 +107,7 @@ preload_liblockjam_la_SOURCES = \
 	preload/wrap_fd.c \
 	preload/wrap_flock.c \
 	preload/wrap_join.c \
+	preload/wrap_listen.c \
 	preload/wrap_mutex.c \
 	preload/wrap_process.c \
 	preload/wrap_prctl.c \

@@ -1,6 +1,7 @@
 /* The life of a process: see process.h. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,27 @@ void process_init_late(void)
 	pthread_atfork(process_before_fork, process_after_fork_parent, process_after_fork_child);
 }
 
+/* The kernel's struct sigaction, of processors that have sa_restorer. */
+struct kernel_action {
+	uintptr_t handler;
+	unsigned long flags;
+	uintptr_t restorer;
+	uint64_t mask;
+};
+
+/* execve() keeps what is blocked and what is ignored. */
+static void note_signals(struct seg_header *header)
+{
+	struct kernel_action action;
+
+	sys4(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &header->blocked_at_start, sizeof(uint64_t));
+	for (int signo = 1; signo < 32; signo++)
+		if (sys4(SYS_rt_sigaction, signo, NULL, &action, sizeof(action.mask)) == 0 &&
+		    action.handler == (uintptr_t)SIG_IGN)
+			header->ignored_at_start |= UINT64_C(1) << (signo - 1);
+	header->knows_start = 1;
+}
+
 void process_init(void)
 {
 	int saved_errno;
@@ -83,6 +105,7 @@ void process_init(void)
 	register_hooks();
 	if (!shim_begin(&saved_errno))
 		return;
+	note_signals(segment_get());
 	carry_over();
 	if (!real()->_dl_find_object)
 		segment_limit(SEG_LIMIT_NO_UNWINDER);
@@ -97,6 +120,10 @@ void process_segment_created(struct seg_header *fresh, struct seg_header *parent
 	if (!parent)
 		return;
 	module_inherit(fresh, parent);
+	fresh->blocked_at_start = parent->blocked_at_start;
+	fresh->ignored_at_start = parent->ignored_at_start;
+	fresh->caught_before = parent->caught_before;
+	fresh->knows_start = parent->knows_start;
 	/* In a chroot without /proc; a child that was not exec'ed is the same program. */
 	if (!fresh->exe[0]) {
 		memcpy(fresh->exe, parent->exe, sizeof(fresh->exe));

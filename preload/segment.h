@@ -5,8 +5,9 @@
  * is the only header of preload/ that anything else may include. It must never hold a pointer, a
  * type whose size depends on the machine, or a function of the shim.
  *
- * Who writes: threads of the one process that created the file; nobody else. (`lockjam attach` writes
- * records about processes that do not do so themselves: header.sample_interval_ns.) Who reads: anyone
+ * Who writes: threads of the one process that created the file; nobody else while it lives. (`lockjam
+ * attach` writes records about processes that do not do so themselves: header.sample_interval_ns.
+ * `lockjam run` adds how its command ended: SEG_KILLED.) Who reads: anyone
  * with the permission, at any time, also while records are written and after the writer was
  * killed at any instruction. A reader trusts nothing: it bounds every index, length and offset by
  * the size of the file.
@@ -119,6 +120,8 @@ enum seg_state {
 	SEG_EXECED,      /* the next image goes on; put back when execve() fails */
 	SEG_EXITED,      /* exit_status is set: exit, _exit, return from main */
 	SEG_DETACHED,    /* the recorder was taken off; the program goes on unrecorded */
+	SEG_KILLED,      /* version 4: exit_status is the signal that ended it; written by `lockjam run`
+			  * into the record of its command, when it had waited for that */
 };
 
 /* What the recorder could not do; bits of seg_header.limits. Each is a note in the report. */
@@ -199,6 +202,15 @@ struct seg_header {
 
 	/* Version 4: those from SEG_TABLES_1 on. Zero where there is none. */
 	struct seg_table more_tables[SEG_TABLES_MAX - SEG_TABLES_1];
+
+	/*
+	 * Version 4. How signals stood when the program began, that is: what execve() kept. Bit n-1 for
+	 * signal n; a forked child has its parent's. caught_before: by the image before this one, whose
+	 * handlers execve() took away.
+	 */
+	uint64_t blocked_at_start, ignored_at_start, caught_before;
+	uint32_t knows_start; /* 1: the first two are known */
+	uint32_t listens;     /* atomic add: calls of listen() that succeeded */
 };
 /* The directory's entry of a table, in whichever part it is. */
 #define SEG_TABLE(header, id)                                                                      \
@@ -211,7 +223,7 @@ static_assert(offsetof(struct seg_header, pid) == 40, "ABI");
 static_assert(offsetof(struct seg_header, tables) == 136, "ABI");
 static_assert(offsetof(struct seg_header, exe) == 520, "ABI");
 static_assert(offsetof(struct seg_header, more_tables) == 2208, "ABI");
-static_assert(sizeof(struct seg_header) == 2400, "ABI");
+static_assert(sizeof(struct seg_header) == 2432, "ABI");
 
 /* A thread, from its first recorded event on. A thread that ended is known by the kernel's word; in
  * sampled records all threads of a process that was looked into, those that ended with tid 0. */

@@ -84,6 +84,7 @@ VICTIMS = \
 	tests/victims/every-lock \
 	tests/victims/every-unsafe \
 	tests/victims/every-wrapper \
+	tests/victims/exec-signals \
 	tests/victims/exec-closes \
 	tests/victims/exec-keeps \
 	tests/victims/flock-handed-back \
@@ -136,6 +137,7 @@ VICTIMS = \
 	tests/victims/ring-posix \
 	tests/victims/running \
 	tests/victims/shared-mutex \
+	tests/victims/sigpipe \
 	tests/victims/stall \
 	tests/victims/stopper \
 	tests/victims/storm \
@@ -327,6 +329,7 @@ E2E_TESTS = \
 	tests/e2e/handlerlocks.py \
 	tests/e2e/handlers.py \
 	tests/e2e/imports.py \
+	tests/e2e/lethal.py \
 	tests/e2e/inject.py \
 	tests/e2e/kernel.py \
 	tests/e2e/latch.py \

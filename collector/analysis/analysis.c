@@ -29,6 +29,8 @@ static void (*const detectors[])(struct model *m) = {
 	detect_resets,
 	detect_flags,
 	detect_children,
+	detect_pipes,
+	detect_exec, /* after detect_blocked: it tells why */
 	detect_orders,
 	detect_losses,
 	/* clang-format on */

@@ -20,6 +20,8 @@ void detect_blocked(struct model *m);    /* SIGNAL_BLOCKED */
 void detect_resets(struct model *m);   /* RESET_HANDLER */
 void detect_flags(struct model *m);    /* HANDLER_FLAGS */
 void detect_children(struct model *m); /* UNREAPED_CHILDREN */
+void detect_pipes(struct model *m);    /* SIGPIPE_DEFAULT */
+void detect_exec(struct model *m);     /* LOST_BY_EXEC */
 void detect_orders(struct model *m);   /* LOCK_ORDER, UPGRADE_DEADLOCK */
 void detect_losses(struct model *m);   /* POSIX_LOCK_DROPPED, LOCK_NOT_INHERITED, UNLOCK_NOT_HELD */
 

@@ -65,6 +65,7 @@ struct model_process {
 	uid_t uid;
 	enum process_state state;
 	int exit_status; /* only PROCESS_EXITED */
+	int killed_by;   /* PROCESS_KILLED: the signal that ended it, 0 unknown */
 	bool is_target;  /* chosen by the targets (all are when there are none), not only related */
 	bool has_segment;
 	bool has_children_threads; /* more than one thread was seen */
@@ -78,6 +79,11 @@ struct model_process {
 	uint64_t last_ns; /* the latest time in its record */
 	uint64_t deliveries;
 	struct model_held_back held_back;
+	/* How signals stood when its program began, after execve(): masks, bit n - 1 for signal n. */
+	bool knows_start;
+	uint64_t blocked_at_start, ignored_at_start;
+	uint64_t caught_before; /* by the program before it in the same process */
+	uint32_t listens;       /* calls of listen() */
 };
 
 struct model_thread {
@@ -401,6 +407,9 @@ struct model_use {
 /* What the kernel tells of a living process's signals; one for each process that is looked at. */
 struct model_signals {
 	uint32_t process;
+	/* Looked at only where SIGPIPE is left at its default and not blocked: */
+	uint32_t accepted;   /* connections to a socket on which it listens itself */
+	bool shares_listener; /* with its parent */
 	uint64_t caught, ignored; /* without the two that libc keeps for itself */
 	uint64_t pending;         /* for whichever thread takes them; those of one: model_thread */
 	uint64_t queued, queue_limit; /* of all processes of its user */

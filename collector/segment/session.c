@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "collector/segment/segment_name.h"
+#include "preload/segment.h"
 
 #define ROOT_BASE "/run/lockjam"
 #define USER_PARENT "/dev/shm"
@@ -280,6 +281,56 @@ int session_live_count(const char *path)
 	closedir(dir);
 	proc_free(proc);
 	return count;
+}
+
+/* The record of the pid's newest process. */
+static bool find_newest(DIR *dir, pid_t pid, char name[NAME_MAX + 1])
+{
+	struct segment_name best = {0}, parts;
+	bool is_found = false;
+
+	for (struct dirent *e; (e = readdir(dir));) {
+		if (!is_record(e->d_name) || !segment_name_parse(e->d_name, &parts) || parts.pid != pid)
+			continue;
+		if (is_found && (parts.start_time < best.start_time ||
+				 (parts.start_time == best.start_time && parts.image < best.image)))
+			continue;
+		best = parts;
+		is_found = true;
+		snprintf(name, NAME_MAX + 1, "%s", e->d_name);
+	}
+	return is_found;
+}
+
+static void write_killed(int fd, pid_t pid, int signo)
+{
+	uint32_t state = SEG_KILLED;
+	int32_t status = signo;
+	struct seg_header h;
+
+	if (pread(fd, &h, SEG_HEADER_SIZE_1, 0) != SEG_HEADER_SIZE_1 || h.magic != SEG_MAGIC ||
+	    h.version < 4 || h.pid != pid || h.state != SEG_RUNNING)
+		return;
+	if (pwrite(fd, &status, sizeof(status), offsetof(struct seg_header, exit_status)) ==
+	    sizeof(status))
+		h.state = pwrite(fd, &state, sizeof(state), offsetof(struct seg_header, state)) > 0;
+}
+
+void session_note_killed(const char *path, pid_t pid, int signo)
+{
+	int fd = open_session(path), record = -1;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	char name[NAME_MAX + 1];
+
+	if (!dir)
+		return;
+	if (find_newest(dir, pid, name))
+		record = openat(fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (record >= 0) {
+		write_killed(record, pid, signo);
+		close(record);
+	}
+	closedir(dir);
 }
 
 int session_has_records(const char *path)

@@ -14,6 +14,9 @@ int session_base(char *path, size_t size);
 int session_create(const char *dir, char *path, size_t size, struct collect_error *error);
 /* How many of its recorded processes still run; negative errno. */
 int session_live_count(const char *path);
+/* By which signal the process was ended: into its record, after it was waited for. Where there is none, or
+ * it may not be written, nothing happens. */
+void session_note_killed(const char *path, pid_t pid, int signo);
 /* Removes a session's files and its directory; refuses (-EINVAL) what is no session. */
 int session_remove(const char *path);
 

@@ -410,6 +410,12 @@ static void fill_process(struct importer *im, const struct segment_origin *origi
 	p->uid = h->uid;
 	p->state = origin->state;
 	p->exit_status = origin->state == PROCESS_EXITED ? h->exit_status : 0;
+	p->killed_by = origin->state == PROCESS_KILLED && h->state == SEG_KILLED ? h->exit_status : 0;
+	p->knows_start = h->knows_start;
+	p->blocked_at_start = h->blocked_at_start;
+	p->ignored_at_start = h->ignored_at_start;
+	p->caught_before = h->caught_before;
+	p->listens = h->listens;
 	p->has_segment = true;
 	p->has_children_threads = segment_count(im->s, SEG_THREADS) > 1;
 	p->exe = model_string(im->m, h->exe);

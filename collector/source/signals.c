@@ -84,6 +84,7 @@ void signals_read(struct gather *g)
 			left++;
 	}
 	zombies_read(g);
+	servers_read(g);
 	if (left)
 		model_note(g->m, "the signals of %u more processes were not looked at", left);
 }

@@ -22,6 +22,9 @@ void signals_watch(struct gather *g);
 /* senders.c: who sent the last signals, of all handlers. */
 void senders_name(struct gather *g);
 
+/* servers.c: the connections of those that SIGPIPE would end. */
+void servers_read(struct gather *g);
+
 /* zombies.c: the children of these processes that have ended and were not waited for. */
 void zombies_read(struct gather *g);
 

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #ifndef LOCK_MAND
 #define LOCK_MAND 32
@@ -163,6 +164,20 @@ static void bad_signals(void)
 	SHOW(siginterrupt(SIGKILL, 0));
 }
 
+static void listens(void)
+{
+	const struct sockaddr address = { .sa_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	SHOW(listen(-1, 1));
+	SHOW(listen(STDIN_FILENO, 1));
+	SHOW(listen(fd, 1));
+	SHOW(bind(fd, &address, sizeof(sa_family_t)));
+	SHOW(listen(fd, 1));
+	SHOW(listen(fd, -1));
+	close(fd);
+}
+
 static const struct table_case cases[] = {
 	{ "bad descriptors", bad_descriptors },
 	{ "bad pointers", bad_pointers },
@@ -170,6 +185,7 @@ static const struct table_case cases[] = {
 	{ "bad commands", bad_commands },
 	{ "bad closes", bad_closes },
 	{ "bad signals", bad_signals },
+	{ "listens", listens },
 	{ NULL, NULL },
 };
 

@@ -1,4 +1,4 @@
-/* The analysis of dispositions, on models made by hand: flags of one handler, children. */
+/* The analysis of dispositions, on models made by hand: flags of one handler, children, SIGPIPE, exec. */
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -254,6 +254,120 @@ static void children_that_will_be_reaped(void)
 	}
 }
 
+/* --- SIGPIPE ------------------------------------------------------------------------------------ */
+
+static enum severity only_severity(struct model *m, enum finding_kind kind)
+{
+	analyse(m);
+	CU_ASSERT_EQUAL(count_kind(m, kind), m->findings.count);
+	enum severity s = m->findings.count == 1 ? m->findings.items[0].severity
+						 : (enum severity)-1;
+
+	model_free(m);
+	return s;
+}
+
+#define NO_FINDING ((enum severity)-1)
+
+static struct model *killed_process(int signo)
+{
+	struct model *m = live_model();
+	uint32_t p = add_process(m, 10);
+
+	m->processes.items[p].state = PROCESS_KILLED;
+	m->processes.items[p].killed_by = signo;
+	return m;
+}
+
+static void servers_that_sigpipe_ended(void)
+{
+	struct model *m = killed_process(SIGPIPE);
+
+	m->processes.items[0].listens = 1;
+	CU_ASSERT_EQUAL(only_severity(m, FINDING_SIGPIPE_DEFAULT), SEVERITY_WARNING);
+	CU_ASSERT_EQUAL(only_severity(killed_process(SIGPIPE), FINDING_SIGPIPE_DEFAULT), NO_FINDING);
+	m = killed_process(SIGKILL);
+	m->processes.items[0].listens = 1;
+	CU_ASSERT_EQUAL(only_severity(m, FINDING_SIGPIPE_DEFAULT), NO_FINDING);
+}
+
+static struct model *server(uint32_t accepted, bool shares_listener)
+{
+	struct model *m = live_model();
+	uint32_t p = add_process(m, 10), s = model_add_signals(m);
+
+	m->signals.items[s].process = p;
+	m->signals.items[s].accepted = accepted;
+	m->signals.items[s].shares_listener = shares_listener;
+	return m;
+}
+
+static void servers_that_sigpipe_would_end(void)
+{
+	CU_ASSERT_EQUAL(only_severity(server(1, false), FINDING_SIGPIPE_DEFAULT), SEVERITY_NOTE);
+	CU_ASSERT_EQUAL(only_severity(server(2, true), FINDING_SIGPIPE_DEFAULT), SEVERITY_NOTE);
+	CU_ASSERT_EQUAL(only_severity(server(1, true), FINDING_SIGPIPE_DEFAULT), NO_FINDING);
+	CU_ASSERT_EQUAL(only_severity(server(0, false), FINDING_SIGPIPE_DEFAULT), NO_FINDING);
+}
+
+/* --- what execve() takes away and keeps --------------------------------------------------------- */
+
+#define BIT(signo) (UINT64_C(1) << ((signo) - 1))
+
+static void handlers_that_exec_took(void)
+{
+	struct model *m = killed_process(SIGHUP);
+
+	m->processes.items[0].caught_before = BIT(SIGHUP);
+	CU_ASSERT_EQUAL(only_severity(m, FINDING_LOST_BY_EXEC), SEVERITY_WARNING);
+	m = killed_process(SIGHUP);
+	m->processes.items[0].caught_before = BIT(SIGTERM);
+	CU_ASSERT_EQUAL(only_severity(m, FINDING_LOST_BY_EXEC), NO_FINDING);
+	m = killed_process(SIGHUP); /* it installed one, and took it away again */
+	m->processes.items[0].caught_before = BIT(SIGHUP);
+	add_install(m, 0, 0, "main");
+	CU_ASSERT_EQUAL(only_severity(m, FINDING_LOST_BY_EXEC), NO_FINDING);
+}
+
+/* SIGTERM and SIGHUP, kept by execve() in one way or the other. */
+static struct model *executed(uint64_t blocked, uint64_t ignored)
+{
+	struct model *m = server(0, false);
+
+	m->processes.items[0].knows_start = true;
+	m->processes.items[0].blocked_at_start = blocked;
+	m->processes.items[0].ignored_at_start = ignored;
+	m->signals.items[0].ignored = ignored;
+	return m;
+}
+
+/* They are pending, and nobody can take them: a finding of its own. */
+static void hold_back(struct model *m, uint64_t signals)
+{
+	m->processes.items[0].held_back = (struct model_held_back){
+		.signals = signals, .looks = 100, .since_ns = SECOND, .last_ns = 9 * SECOND};
+}
+
+static void signals_that_exec_kept(void)
+{
+	struct model *m = executed(BIT(SIGTERM), 0);
+
+	hold_back(m, BIT(SIGTERM) | BIT(SIGHUP));
+	analyse(m);
+	CU_ASSERT_EQUAL(count_kind(m, FINDING_SIGNAL_BLOCKED), 1);
+	CU_ASSERT_EQUAL(count_kind(m, FINDING_LOST_BY_EXEC), 1);
+	model_free(m);
+	m = executed(BIT(SIGTERM), 0);
+	hold_back(m, BIT(SIGHUP));
+	CU_ASSERT_EQUAL(only_severity(m, FINDING_SIGNAL_BLOCKED), SEVERITY_WARNING);
+	CU_ASSERT_EQUAL(only_severity(executed(0, BIT(SIGTERM)), FINDING_LOST_BY_EXEC),
+			SEVERITY_NOTE);
+	CU_ASSERT_EQUAL(only_severity(executed(0, BIT(SIGHUP)), FINDING_LOST_BY_EXEC), NO_FINDING);
+	m = executed(0, BIT(SIGTERM));
+	m->processes.items[0].knows_start = false;
+	CU_ASSERT_EQUAL(only_severity(m, FINDING_LOST_BY_EXEC), NO_FINDING);
+}
+
 static const struct unit_test tests[] = {
 	{"one handler installed with different flags in two places", flags_of_two_places},
 	{"flags that differ on purpose, or do not matter, are none", flags_that_are_meant},
@@ -261,6 +375,10 @@ static const struct unit_test tests[] = {
 	{"children that are left unreaped", children_that_are_left},
 	{"children of who leaves SIGCHLD alone, few and many", children_of_who_does_not_care},
 	{"children that ended just now, or need nobody, are none", children_that_will_be_reaped},
+	{"servers that SIGPIPE ended", servers_that_sigpipe_ended},
+	{"servers that SIGPIPE would end, and children that serve one", servers_that_sigpipe_would_end},
+	{"handlers that exec took away", handlers_that_exec_took},
+	{"signals that exec kept blocked or ignored", signals_that_exec_kept},
 	{NULL, NULL},
 };
 const struct unit_suite unit_analysis_signals = {tests};
