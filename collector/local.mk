@@ -31,6 +31,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_lock_uses.c \
 	collector/analysis/analysis_pipes.c \
 	collector/analysis/analysis_restarts.c \
+	collector/analysis/analysis_unseen.c \
 	collector/analysis/analysis_wait.c \
 	collector/analysis/analysis_use.c \
 	collector/analysis/safe.def \

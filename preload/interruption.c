@@ -85,8 +85,7 @@ static void count(uint64_t *all, uint64_t *acted, const struct shim_frame *frame
 		atomic_fetch_add((_Atomic uint64_t *)acted, 1);
 }
 
-/* How often the thread gave its processor away of its own accord: that is, slept. */
-static uint64_t count_sleeps(void)
+uint64_t interruption_sleeps(void)
 {
 	struct rusage usage;
 
@@ -135,7 +134,7 @@ static struct seg_interruption *open_record(const struct shim_frame *frame, uint
 	return record;
 }
 
-void interruption_record(const struct shim_frame *frame, uint32_t handler, uint64_t now_ns)
+bool interruption_record(const struct shim_frame *frame, uint32_t handler, uint64_t now_ns)
 {
 	struct seg_interruption *record;
 	struct arch_call call;
@@ -143,15 +142,15 @@ void interruption_record(const struct shim_frame *frame, uint32_t handler, uint6
 	bool is_repeated;
 
 	if (!handler || is_let_in(frame))
-		return;
+		return true;
 	is_repeated = find_call(frame->context, &call);
 	if (!is_repeated && !find_ended_call(frame->context, &call))
-		return;
-	sleeps = count_sleeps();
+		return false;
+	sleeps = interruption_sleeps();
 	note_wait(frame, &call, sleeps);
 	record = open_record(frame, handler, &call, now_ns);
 	if (!record)
-		return;
+		return true;
 	if (is_repeated || !record->count) {
 		record->args[0] = call.args[0];
 		record->args[1] = call.args[1];
@@ -168,4 +167,5 @@ void interruption_record(const struct shim_frame *frame, uint32_t handler, uint6
 		count(&record->count, &record->acted, frame);
 	else
 		count(&record->ended, &record->ended_acted, frame);
+	return true;
 }

@@ -445,10 +445,18 @@ struct seg_handler {
 	uint64_t acted; /* version 4, atomic add: returns of handlers that did more than to set a flag, as
 			 * seg_interruption.acted */
 	uint64_t safe_calls; /* version 4, atomic or: which of SEG_SAFE_CALLS it called, bit 0 the first */
+	/*
+	 * Version 4. The last time that it interrupted no system call, and had not acted; of deliveries that are
+	 * events. Stored last: returned_ns.
+	 */
+	uint64_t returned_ns;
+	uint64_t returned_sleeps; /* voluntary context switches of the thread until then */
+	int32_t returned_tid;     /* of the thread; 0 never */
+	uint32_t reserved;
 };
 #define SEG_HANDLER_SIZE_1 144 /* of versions 1 to 3 */
 static_assert(offsetof(struct seg_handler, safe_calls) == SEG_HANDLER_SIZE_1, "ABI");
-static_assert(sizeof(struct seg_handler) == 152, "ABI");
+static_assert(sizeof(struct seg_handler) == 176, "ABI");
 
 /*
  * A system call that a handler came into and that is asked once more when the handler returns: the

@@ -306,6 +306,14 @@ __attribute__((noinline)) static void record_entry(struct shim_frame *frame, con
 
 /* --- return ---------------------------------------------------------------------------------- */
 
+/* What the handler set is looked at by who was interrupted, or not: the collector tells. */
+static void note_elsewhere(struct seg_handler *record, uint64_t now)
+{
+	record->returned_sleeps = interruption_sleeps();
+	record->returned_tid = shim_self.tid;
+	__atomic_store_n(&record->returned_ns, now, __ATOMIC_RELEASE);
+}
+
 static void record_return(const struct shim_frame *frame, int errno_after)
 {
 	struct seg_handler *record;
@@ -319,7 +327,8 @@ static void record_return(const struct shim_frame *frame, int errno_after)
 	if (!record)
 		return;
 	now = shim_now_ns();
-	interruption_record(frame, index, now);
+	if (!interruption_record(frame, index, now) && frame->logged && !frame->has_acted)
+		note_elsewhere(record, now);
 	if (frame->has_acted)
 		add(&record->acted, 1);
 	spent = now - frame->entered_ns;

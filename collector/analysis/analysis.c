@@ -25,6 +25,7 @@ static void (*const detectors[])(struct model *m) = {
 	detect_errno,
 	detect_restarts,
 	detect_flag_races,
+	detect_unseen,
 	detect_blocked,
 	detect_resets,
 	detect_flags,

@@ -16,6 +16,7 @@ void detect_errno(struct model *m);    /* ERRNO_CLOBBERED */
 void detect_cycles(struct model *m);   /* DEADLOCK_CYCLE */
 void detect_restarts(struct model *m); /* RESTARTED_WAIT */
 void detect_flag_races(struct model *m); /* FLAG_RACE */
+void detect_unseen(struct model *m);     /* FLAG_RACE, inferred */
 void detect_blocked(struct model *m);    /* SIGNAL_BLOCKED */
 void detect_resets(struct model *m);   /* RESET_HANDLER */
 void detect_flags(struct model *m);    /* HANDLER_FLAGS */

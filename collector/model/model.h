@@ -108,6 +108,7 @@ struct model_thread {
 	bool has_signals; /* blocked and pending were read */
 	uint64_t blocked, pending; /* masks of signals: bit n - 1 for signal n */
 	uint64_t sleeps; /* its voluntary context switches, of who was interrupted; 0 unknown */
+	uint64_t sleep_mask; /* the signals that it blocked at that moment */
 };
 
 enum resource_kind {
@@ -344,6 +345,9 @@ struct model_handler {
 	uint64_t errno_clobbered;
 	int errno_before, errno_after;
 	uint64_t acted; /* returns after it did more than to set a flag; 0 in records of version 3 */
+	/* The last time that it interrupted no system call, and had not acted: */
+	uint64_t returned_ns, returned_sleeps; /* and how often the thread had slept until then */
+	pid_t returned_tid;                    /* 0 never */
 };
 
 /*

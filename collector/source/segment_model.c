@@ -238,6 +238,9 @@ static void import_handler(struct importer *im, uint32_t index, const void *reco
 		.last_ns = r->last_ns,
 		.errno_clobbered = r->errno_clobbered,
 		.acted = r->acted,
+		.returned_ns = r->returned_ns,
+		.returned_sleeps = r->returned_sleeps,
+		.returned_tid = r->returned_tid,
 		.errno_before = r->errno_before,
 		.errno_after = r->errno_after,
 	};

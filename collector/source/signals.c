@@ -54,20 +54,29 @@ static void read_process(struct gather *g, uint32_t process)
 		model_note(g->m, "the signals of some processes could not be read");
 }
 
-void signals_read_sleeps(struct gather *g)
+static void read_sleeps(struct gather *g, uint32_t process, uint32_t thread)
 {
-	struct model *m = g->m;
+	struct model_thread *t = thread == MODEL_NONE ? NULL : &g->m->threads.items[thread];
 	struct task_signals signals;
 
-	for (uint32_t i = 0; i < m->interruptions.count; i++) {
-		uint32_t thread = m->interruptions.items[i].thread,
-			 process = m->interruptions.items[i].process;
-		struct model_thread *t = thread == MODEL_NONE ? NULL : &m->threads.items[thread];
+	if (!t || t->sleeps || g->m->processes.items[process].state != PROCESS_LIVE ||
+	    proc_read_signals(g->proc, g->m->processes.items[process].pid, t->tid, &signals))
+		return;
+	t->sleeps = signals.sleeps;
+	t->sleep_mask = signals.blocked;
+}
 
-		if (t && !t->sleeps && m->processes.items[process].state == PROCESS_LIVE &&
-		    !proc_read_signals(g->proc, m->processes.items[process].pid, t->tid, &signals))
-			t->sleeps = signals.sleeps;
-	}
+void signals_read_sleeps(struct gather *g)
+{
+	const struct model *m = g->m;
+
+	for (uint32_t i = 0; i < m->interruptions.count; i++)
+		read_sleeps(g, m->interruptions.items[i].process, m->interruptions.items[i].thread);
+	for (uint32_t i = 0; i < m->handlers.count; i++)
+		if (m->handlers.items[i].returned_tid)
+			read_sleeps(g, m->handlers.items[i].process,
+				    model_find_thread(m, m->handlers.items[i].process,
+						      m->handlers.items[i].returned_tid));
 }
 
 void signals_read(struct gather *g)

@@ -10,7 +10,7 @@
 /* Of all living targets, after they were chosen. What could not be read becomes a note. */
 void signals_read(struct gather *g);
 
-/* How often the threads have slept that a handler sent back to a call. */
+/* How often the threads have slept that a handler came into. */
 void signals_read_sleeps(struct gather *g);
 
 /*

@@ -38,6 +38,9 @@ static void find_interests(const struct model *m, uint8_t *interests)
 			raise_interest(interests, m->threads.items[i].process, INTEREST_CALL);
 	for (uint32_t i = 0; i < m->interruptions.count; i++)
 		raise_interest(interests, m->interruptions.items[i].process, INTEREST_CALL);
+	for (uint32_t i = 0; i < m->handlers.count; i++)
+		if (m->handlers.items[i].returned_tid)
+			raise_interest(interests, m->handlers.items[i].process, INTEREST_CALL);
 	for (uint32_t i = 0; i < m->locks.count; i++) {
 		const struct model_lock *l = &m->locks.items[i];
 

@@ -53,7 +53,7 @@ def add_innocent(name, *words):
 
 for _name in ("restarted-pipe", "reset-again", "handler-flags-meant"):
     add_innocent(_name)
-for _mode in ("pipe", "mask", "short"):
+for _mode in ("pipe", "mask", "short", "early-pipe", "early-short"):
     add_innocent("racing", _mode)
 
 
@@ -74,6 +74,19 @@ def _(case):
     assert victim.finish() == 0
     dead = only_finding(case.json("report", "--offline"), "flag-race")
     assert "sits in" not in dead["evidence"], dead
+
+
+@tap.test("SIGTERM a moment before poll(), and no other sleep since: inferred, a note")
+def _(case):
+    victim = case.victim("racing", "early")
+    service = int(victim.word("service"))
+    found = wait_until(lambda: case.json("report")["findings"], "a second in poll()")[0]
+    assert (found["kind"], found["severity"]) == ("flag-race", "note"), found
+    assert found["pids"] == [service] and "waits in poll() since" in found["headline"], found
+    assert found["evidence"].startswith("inferred: "), found
+    case.lockjam("report", str(service), status=(0,))
+    assert victim.finish() == 0
+    assert not case.json("report", "--offline")["findings"]
 
 
 @tap.test("accept() that ends with EINTR has its race by construction: a note")

@@ -215,6 +215,72 @@ static void the_same_wait_is_known_by_its_sleep(void)
 	}
 }
 
+/* SIGTERM came elsewhere half a minute ago; the thread has slept once since, in pause(). */
+static struct model_handler *add_elsewhere(struct model *m)
+{
+	uint32_t p = add_process(m, 10), i = model_add_handler(m);
+	struct model_handler *h = &m->handlers.items[i];
+
+	h->process = p;
+	h->signo = SIGTERM;
+	h->function = "on_term";
+	h->last_ns = 70 * SECOND - 1;
+	h->returned_ns = 70 * SECOND;
+	h->returned_sleeps = 7;
+	h->returned_tid = 10;
+	m->threads.items[p].sleeps = 8;
+	m->threads.items[p].syscall = SYS_recvfrom;
+	return h;
+}
+
+static void an_early_signal_may_be_unseen(void)
+{
+	struct model *m = live_model();
+
+	add_elsewhere(m);
+	analyse(m);
+	CU_ASSERT_EQUAL_FATAL(m->findings.count, 1);
+	CU_ASSERT_EQUAL(m->findings.items[0].kind, FINDING_FLAG_RACE);
+	CU_ASSERT_EQUAL(m->findings.items[0].severity, SEVERITY_NOTE);
+	CU_ASSERT_STRING_EQUAL(m->findings.items[0].headline,
+			       "the handler on_term() of SIGTERM ran 30.0s ago, and /bin/p10 "
+			       "(pid 10) waits in recvfrom() since");
+	model_free(m);
+}
+
+/* The number of findings with one thing changed. */
+#define COUNT_ELSEWHERE(change)                                                                    \
+	({                                                                                         \
+		struct model *m = live_model();                                                    \
+		struct model_handler *h = add_elsewhere(m);                                        \
+		struct model_thread *t = &m->threads.items[0];                                     \
+                                                                                                   \
+		(void)h, (void)t;                                                                  \
+		change;                                                                            \
+		analyse(m);                                                                        \
+		uint32_t found = count_kind(m, FINDING_FLAG_RACE);                                 \
+		model_free(m);                                                                     \
+		found;                                                                             \
+	})
+
+static void who_may_have_seen_it_has_none(void)
+{
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE((void)0), 1);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(t->sleeps++), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(t->sleeps--), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(t->syscall = SYS_nanosleep), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(t->syscall = SYS_ppoll), 1);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE((t->syscall = SYS_ppoll, t->syscall_args[2] = 1)), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE((t->syscall = SYS_ppoll, t->syscall_args[3] = 1)), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(t->sleep_mask = UINT64_C(1) << (SIGTERM - 1)), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(h->signo = SIGHUP), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(h->acted = 1), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(h->last_ns = 71 * SECOND), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(h->returned_ns = m->now_ns - SECOND / 2), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(m->processes.items[0].state = PROCESS_KILLED), 0);
+	CU_ASSERT_EQUAL(COUNT_ELSEWHERE(m->processes.items[0].has_children_threads = true), 0);
+}
+
 static const struct unit_test tests[] = {
 	{"a signal that came right before the call is a warning", proven_is_a_warning},
 	{"one that ended the call may come before it: a note", latent_is_a_note},
@@ -223,6 +289,8 @@ static const struct unit_test tests[] = {
 	{"what was proven goes before what may happen", proven_goes_before_latent},
 	{"a delivery elsewhere, and a wait since, are told", a_later_delivery_is_told},
 	{"the same wait is known by its one sleep", the_same_wait_is_known_by_its_sleep},
+	{"a signal that came early may be unseen: a note", an_early_signal_may_be_unseen},
+	{"who may have seen it has none", who_may_have_seen_it_has_none},
 	{NULL, NULL},
 };
 const struct unit_suite unit_analysis_race = {tests};

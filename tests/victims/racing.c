@@ -1,10 +1,11 @@
 /*
- * racing flag|pipe|mask|short
+ * racing flag|pipe|mask|short|early|early-pipe|early-short
  *
  * Scenario: a service that should end at SIGTERM looks at a flag and then waits in poll(). SIGTERM comes when
  * it has looked, and stands on the call's instruction: a tracer takes it there step by step and lets the
  * signal in. `ready` when it sleeps in the call, or has seen its flag.
- * Expect: flag: flag-race, a warning: handler on_term(), poll(). Nothing where the handler writes to a pipe
+ * early: SIGTERM comes a moment before, in the program's own code: it sends it to itself behind its look.
+ * Expect: early: flag-race, a note. flag: flag-race, a warning: handler on_term(), poll(). Nothing where the handler writes to a pipe
  * that is polled, where ppoll() alone lets the signal in, and where poll() ends after a moment.
  */
 #include "tests/victims/victim.h"
@@ -59,8 +60,11 @@ static void serve(void)
 	shared->is_bound = 1;
 	while (!shared->is_traced)
 		;
-	while (!shared->wants_to_end)
-		wait_once(is_mode("short") ? 100 : -1);
+	while (!shared->wants_to_end) {
+		if (!strncmp(mode, "early", 5))
+			raise(SIGTERM);
+		wait_once(strstr(mode, "short") ? 100 : -1);
+	}
 	shared->has_seen = 1;
 	victim_await_end();
 }
@@ -107,14 +111,17 @@ int main(int argc, char **argv)
 	victim_watchdog();
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	victim_must(pipe2(wake_pipe, O_CLOEXEC), "pipe2");
-	if (is_mode("pipe"))
+	if (strstr(mode, "pipe"))
 		action.sa_handler = on_term_wake;
 	victim_must(sigaction(SIGTERM, &action, NULL), "sigaction");
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
 	sigprocmask(SIG_SETMASK, is_mode("mask") ? &term : NULL, &outside);
 	pid = victim_fork(serve);
-	send_before(pid, is_mode("mask") ? SYS_ppoll : SYS_poll);
+	if (strncmp(mode, "early", 5))
+		send_before(pid, is_mode("mask") ? SYS_ppoll : SYS_poll);
+	else
+		shared->is_traced = 1;
 	while (!shared->has_seen && !victim_is_blocked(pid, SYS_poll))
 		victim_pause();
 	victim_say_pid("service", pid);
