@@ -20,22 +20,24 @@ KINDS = {"POSIX": "posix", "OFDLCK": "ofd", "FLOCK": "flock"}
 SLACK_NS = 50_000_000  # between our clock readings and those of the collector
 
 
-Reading = namedtuple("Reading", "when entries blocked")
+Reading = namedtuple("Reading", "when entries blocked running")
 
 
 def read_kernel(pids):
     """The time before, {(kind, mode, dev, ino, start, end, waits): pids} as the kernel has it now,
     and who is blocked in a request: /proc/locks, and what it skipped of `pids` by their
-    descriptors and system calls."""
+    descriptors and system calls. Who runs, or wants to, may have recorded a request and not made it
+    yet: on a busy machine for long."""
     when = time.time_ns()
     entries = {}
+    running = {pid for pid in pids if proc.state(pid) == "R"}
     blocked = {pid for pid in pids if proc.is_waiting_for_lock(pid)}
     for lock in proc.locks() + [held for pid in pids for held in proc.held_locks(pid)]:
         if lock.kind in KINDS:
             key = (KINDS[lock.kind], lock.mode.lower(), lock.dev, lock.ino, lock.start, lock.end,
                    lock.depth > 0)
             entries.setdefault(key, set()).add(lock.pid)
-    return Reading(when, entries, blocked)
+    return Reading(when, entries, blocked, running)
 
 
 def graph_entries(view):
@@ -71,7 +73,7 @@ def judge(key, party, before, after):
     readings = [is_named(key, party, reading.entries) for reading in (before, after)]
     if all(readings):
         return "agrees"
-    if any(readings) or key[-1] and party["pid"] in before.blocked | after.blocked:
+    if any(readings) or key[-1] and party["pid"] in before.blocked | before.running | after.blocked:
         return "changed"
     if not key[-1] and any(is_touched(key, party, r.entries) for r in (before, after)):
         return "changed"

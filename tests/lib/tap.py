@@ -69,6 +69,7 @@ def _diagnose(text):
 def main():
     """Runs the tests of the file; exit status 0 if none failed."""
     signal.signal(signal.SIGALRM, _overdue)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # ignored where a shell started us with "&"
     for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signo, _told_to_end)
     wanted = sys.argv[1:]
