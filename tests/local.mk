@@ -67,6 +67,7 @@ VICTIMS = \
 	tests/victims/abba-flock \
 	tests/victims/abba-flock-ordered \
 	tests/victims/abba-mutex \
+	tests/victims/abba-shared \
 	tests/victims/alone-flock \
 	tests/victims/alone-lockf \
 	tests/victims/alone-ofd \
@@ -174,6 +175,7 @@ tests_victims_heap_single_nopie_LDFLAGS = -no-pie
 tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
 tests_victims_abba_mutex_LDADD = -lpthread
+tests_victims_abba_shared_LDADD = -lpthread
 tests_victims_every_lock_LDADD = -lpthread
 tests_victims_cancelled_waits_LDADD = -lpthread
 tests_victims_recorded_waits_LDADD = -lpthread

@@ -100,11 +100,13 @@ static bool is_in_line(const char *line, uint64_t address, struct thread_lock_pl
 	unsigned long start, end, offset, ino;
 	unsigned int major, minor;
 	char mode[8];
+	int at = 0;
 
-	if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu", &start, &end, mode, &offset, &major, &minor,
-		   &ino) != 7 ||
+	if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &start, &end, mode, &offset, &major, &minor,
+		   &ino, &at) < 7 ||
 	    address < start || address >= end)
 		return false;
+	snprintf(place->path, sizeof(place->path), "%s", line + at);
 	place->dev = makedev(major, minor);
 	place->ino = mode[3] == 's' ? ino : 0;
 	place->offset = address - start + offset;

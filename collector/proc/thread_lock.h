@@ -33,6 +33,7 @@ void thread_lock_parse(enum lock_kind kind, const void *data, struct thread_lock
  */
 struct thread_lock_place {
 	uint64_t dev, ino, offset;
+	char path[256]; /* as maps has it; cut if it is longer */
 };
 int thread_lock_place(const struct proc *proc, pid_t pid, uint64_t address,
 		      struct thread_lock_place *place);

@@ -23,6 +23,7 @@ struct request {
 	const struct seg_hold *hold;        /* NULL: its list was full */
 	const struct seg_thread_wait *wait; /* NULL: it was free a moment before, no more is known */
 	uint64_t address, site;
+	struct thread_lock_place place; /* of a lock between processes; ino 0: it is the process's own */
 	enum lock_mode mode;
 	enum evidence evidence;
 };
@@ -64,14 +65,21 @@ bool memory_read_list(const struct gather *g, uint32_t process, uint32_t index,
 
 /* --- resources ----------------------------------------------------------------------------------- */
 
-static uint32_t find_resource(const struct model *m, uint32_t process, uint64_t address)
+static bool is_resource_of(const struct model_resource *r, const struct request *q)
 {
-	for (uint32_t i = 0; i < m->resources.count; i++) {
-		const struct model_resource *r = &m->resources.items[i];
+	if (r->kind != RESOURCE_MEMORY)
+		return false;
+	if (!q->place.ino)
+		return r->process == q->process && r->address == q->address;
+	return r->process == MODEL_NONE && r->dev == q->place.dev && r->ino == q->place.ino &&
+	       r->address == q->place.offset;
+}
 
-		if (r->kind == RESOURCE_MEMORY && r->process == process && r->address == address)
+static uint32_t find_resource(const struct model *m, const struct request *q)
+{
+	for (uint32_t i = 0; i < m->resources.count; i++)
+		if (is_resource_of(&m->resources.items[i], q))
 			return i;
-	}
 	return MODEL_NONE;
 }
 
@@ -89,6 +97,14 @@ static uint32_t add_resource(struct model *m, const struct request *q)
 	r->process = q->process;
 	r->address = q->address;
 	r->path = model_stringf(m, "%s 0x%" PRIx64, names[q->kind], q->address);
+	if (!q->place.ino)
+		return i;
+	r->process = MODEL_NONE;
+	r->dev = q->place.dev;
+	r->ino = q->place.ino;
+	r->address = q->place.offset;
+	r->path = model_stringf(m, "%s of several processes, byte %" PRIu64 " of %s", names[q->kind],
+				q->place.offset, q->place.path);
 	return i;
 }
 
@@ -199,6 +215,52 @@ static bool has_holder(const struct model *m, uint32_t resource, enum lock_mode 
 	return false;
 }
 
+/* In the list of the thread that a lock between processes names as its owner: the hold of that place. */
+static bool add_shared_of(struct gather *g, const struct request *q, uint32_t resource,
+			  const struct seg_holds *list, const struct thread_lock *lock)
+{
+	pid_t pid = g->m->processes.items[q->process].pid;
+
+	for (uint32_t i = 0; i < list->top; i++) {
+		struct request held = *q;
+
+		held.address = list->holds[i].address;
+		if (!held.address || thread_lock_place(g->proc, pid, held.address, &held.place) ||
+		    held.place.dev != q->place.dev || held.place.ino != q->place.ino ||
+		    held.place.offset != q->place.offset)
+			continue;
+		add_holds_of(g, &held, resource, list, lock);
+		return true;
+	}
+	return false;
+}
+
+/* A lock between processes: whoever has it, it is known by its number. */
+static void add_shared_holds(struct gather *g, const struct request *q, uint32_t resource,
+			     const struct thread_lock *lock)
+{
+	uint32_t count = g->m->processes.count;
+
+	for (uint32_t p = 0; lock->owner && p < count; p++) {
+		struct request held = *q;
+		struct seg_holds list;
+		bool is_found = false;
+
+		held.process = p;
+		if (!is_live(g, p) ||
+		    !proc_has(g->proc, "%d/task/%d", g->m->processes.items[p].pid, lock->owner))
+			continue;
+		for (uint32_t i = 1; memory_is_of_interest(g, p) && !is_found &&
+				     i <= segment_count(g->segments[p], SEG_LISTS);
+		     i++)
+			is_found = memory_read_list(g, p, i, &list) && list.tid == lock->owner &&
+				   add_shared_of(g, &held, resource, &list, lock);
+		if (!is_found)
+			add_owner(g, &held, resource, lock->owner);
+		return;
+	}
+}
+
 static void add_holds(struct gather *g, const struct request *q, uint32_t resource)
 {
 	const struct segment *s = g->segments[q->process];
@@ -209,6 +271,10 @@ static void add_holds(struct gather *g, const struct request *q, uint32_t resour
 	    !thread_lock_read(g->proc, g->m->processes.items[q->process].pid, q->kind, q->address,
 			      &word))
 		lock = &word;
+	if (q->place.ino && lock) {
+		add_shared_holds(g, q, resource, lock);
+		return;
+	}
 	for (uint32_t i = 1; i <= segment_count(s, SEG_LISTS); i++)
 		if (memory_read_list(g, q->process, i, &list))
 			add_holds_of(g, q, resource, &list, lock);
@@ -313,10 +379,23 @@ static uint32_t find_blocker(const struct model *m, uint32_t lock)
 	return writer;
 }
 
-static void add_request(struct gather *g, const struct request *q)
+/* Of the living: a lock that is made for several processes, in memory that they share. */
+static void find_place(const struct gather *g, struct request *q)
+{
+	pid_t pid = g->m->processes.items[q->process].pid;
+	struct thread_lock word;
+
+	if (!is_live(g, q->process) || thread_lock_read(g->proc, pid, q->kind, q->address, &word) ||
+	    !word.is_shared || thread_lock_place(g->proc, pid, q->address, &q->place))
+		q->place.ino = 0;
+}
+
+static void add_request(struct gather *g, struct request *q)
 {
 	struct model *m = g->m;
-	uint32_t resource = find_resource(m, q->process, q->address);
+
+	find_place(g, q);
+	uint32_t resource = find_resource(m, q);
 
 	if (resource == MODEL_NONE) {
 		resource = add_resource(m, q);

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from lib import segment, tap, views  # noqa: E402
-from lib.case import clean_environment, victim_path  # noqa: E402
+from lib.case import clean_environment, victim_path, wait_until  # noqa: E402
 
 HOLD_HELD = 2
 
@@ -99,6 +99,23 @@ def _(case):
     assert pairs(view) == [("mutex (cache_lock)", int(victim.word("first")),
                             [int(victim.word("second"))])], pairs(view)
     assert not [f for f in view["findings"] if f["severity"] == "error"], view["findings"]
+
+
+@tap.test("two processes, two mutexes in shared memory: one lock for both, and the deadlock")
+def _(case):
+    victim = case.victim("abba-shared")
+    other = int(victim.word("other"))
+
+    def parties():
+        locks = [lock for lock in case.json("graph")["locks"]
+                 if {p["pid"] for p in lock["holders"] + lock["waiters"]} <= {victim.pid, other}]
+        return sorted((lock["holders"][0]["pid"], lock["waiters"][0]["pid"])
+                      for lock in locks if lock["holders"] and lock["waiters"])
+    wait_until(lambda: len(parties()) == 2, "both of them to wait")
+    assert parties() == sorted([(victim.pid, other), (other, victim.pid)]), parties()
+    found = [f for f in views.findings(case.json("graph"), "deadlock-cycle")
+             if set(f["pids"]) == {victim.pid, other}]
+    assert len(found) == 1 and "of several processes" in found[0]["headline"], found
 
 
 KINDS = {"condition": "condition", "timed": "condition", "semaphore": "semaphore",
