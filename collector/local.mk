@@ -131,6 +131,8 @@ collector_libcollector_a_SOURCES = \
 	collector/proc/thread_lock.c \
 	collector/proc/thread_lock.h \
 	collector/proc/program.h \
+	collector/proc/sockets.c \
+	collector/proc/sockets.h \
 	collector/proc/task_signals.c \
 	collector/proc/task_signals.h \
 	collector/ptrace/ptrace_copy.c \
@@ -209,6 +211,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/waits_futex.c \
 	collector/source/waits_pipe.c \
 	collector/source/waits_set.c \
+	collector/source/waits_socket.c \
 	collector/source/waits_time.c \
 	collector/source/zombies.c \
 	collector/stack/classify.c \

@@ -208,8 +208,8 @@ static bool is_found_again(const struct model *m, const struct model_finding *f,
 {
 	for (uint32_t i = 0; i < again->findings.count; i++) {
 		const struct model_finding *other = &again->findings.items[i];
-		if (other->kind == f->kind && other->first_ns == f->first_ns &&
-		    other->identity == f->identity && has_same_processes(m, f, again, other))
+		if (other->kind == f->kind && other->identity == f->identity &&
+		    has_same_processes(m, f, again, other))
 			return true;
 	}
 	return false;

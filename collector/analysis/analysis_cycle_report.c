@@ -98,7 +98,9 @@ static void add_asked(struct model *m, struct model_finding *f, const struct mod
 	analysis_add_process(f, w->process);
 	if (w->since_ns && (!f->first_ns || w->since_ns < f->first_ns))
 		f->first_ns = w->since_ns;
-	f->identity = (f->identity ^ w->request ^ w->since_ns) * UINT64_C(0x100000001b3);
+	/* Since when is measured, where no record tells it: each time a little different. */
+	f->identity = (f->identity ^ (w->request ? w->request : w->since_ns)) *
+		      UINT64_C(0x100000001b3);
 	analysis_add_stack(f, asked_at(m, w),
 			   model_stringf(m, "pid %d asks for a %s",
 					 (int)m->processes.items[w->process].pid, w->object));

@@ -11,6 +11,7 @@ struct reducer {
 	struct model *m;
 	bool *is_kept;    /* by resource */
 	bool *is_related; /* by process */
+	uint32_t *holdings;
 	uint32_t *processes, *resources, *threads, *locks, *handlers, *calls,
 		*uses; /* old index -> new */
 };
@@ -39,6 +40,19 @@ static bool extend(struct reducer *r)
 			has_changed = *is_related = true;
 	}
 	return has_changed;
+}
+
+/* What a target took in some order, also if it has nothing of it now. */
+static void keep_ordered(struct reducer *r)
+{
+	const struct model *m = r->m;
+
+	for (uint32_t i = 0; i < m->holdings.count; i++)
+		if (m->processes.items[m->holdings.items[i].process].is_target)
+			r->is_kept[m->holdings.items[i].resource] = true;
+	for (uint32_t i = 0; i < m->edges.count; i++)
+		if (m->processes.items[m->edges.items[i].process].is_target)
+			r->is_kept[m->edges.items[i].resource] = true;
 }
 
 static uint32_t at(const uint32_t *map, uint32_t index)
@@ -161,6 +175,47 @@ static void remap_interruptions(struct reducer *r)
 	m->interruptions.count = kept;
 }
 
+static void remap_edges(struct reducer *r)
+{
+	struct model *m = r->m;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < m->edges.count; i++) {
+		struct model_edge e = m->edges.items[i];
+
+		e.process = at(r->processes, e.process);
+		e.resource = at(r->resources, e.resource);
+		e.thread = at(r->threads, e.thread);
+		e.held = at(r->holdings, e.held);
+		if (e.process != MODEL_NONE && e.resource != MODEL_NONE && e.held != MODEL_NONE)
+			m->edges.items[kept++] = e;
+	}
+	m->edges.count = kept;
+}
+
+static bool is_kept_holding(const struct reducer *r, const struct model_holding *h)
+{
+	return r->processes[h->process] != MODEL_NONE && r->resources[h->resource] != MODEL_NONE &&
+	       (h->under == MODEL_NONE || r->holdings[h->under] != MODEL_NONE);
+}
+
+/* The order of locks: what is about a process or file that is left out tells nothing here. What a
+ * holding is under stands before it. */
+static void remap_order(struct reducer *r)
+{
+	struct model *m = r->m;
+
+	COMPACT(m->holdings, r->holdings, is_kept_holding(r, e));
+	for (uint32_t i = 0; i < m->holdings.count; i++) {
+		struct model_holding *h = &m->holdings.items[i];
+
+		h->process = at(r->processes, h->process);
+		h->resource = at(r->resources, h->resource);
+		h->under = at(r->holdings, h->under);
+	}
+	remap_edges(r);
+}
+
 static void remap_events(struct reducer *r)
 {
 	struct model *m = r->m;
@@ -205,6 +260,7 @@ int select_reduce(struct gather *g, bool *is_kept)
 		.m = m,
 		.is_kept = is_kept,
 		.is_related = calloc(m->processes.count + (size_t)1, sizeof(bool)),
+		.holdings = new_map(m->holdings.count),
 		.processes = new_map(m->processes.count),
 		.resources = new_map(m->resources.count),
 		.threads = new_map(m->threads.count),
@@ -213,10 +269,11 @@ int select_reduce(struct gather *g, bool *is_kept)
 		.calls = new_map(m->calls.count),
 		.uses = new_map(m->uses.count),
 	};
-	bool is_ok = r.is_related && r.processes && r.resources && r.threads && r.locks &&
-		     r.handlers && r.calls && r.uses;
+	bool is_ok = r.holdings && r.is_related && r.processes && r.resources && r.threads &&
+		     r.locks && r.handlers && r.calls && r.uses;
 
 	if (is_ok) {
+		keep_ordered(&r);
 		while (extend(&r))
 			;
 		compact_processes(&r);
@@ -224,9 +281,11 @@ int select_reduce(struct gather *g, bool *is_kept)
 		remap(&r);
 		remap_uses(&r);
 		remap_interruptions(&r);
+		remap_order(&r);
 		remap_events(&r);
 		index_again(g);
 	}
+	free(r.holdings);
 	free(r.is_related);
 	free(r.processes);
 	free(r.resources);

@@ -33,6 +33,7 @@ struct waiting {
 	struct proc_task task;
 	struct proc_syscall call;
 	uint32_t wait, need; /* need MODEL_NONE: none was begun */
+	bool is_set;         /* it is for one of several descriptors */
 	unsigned epolls;     /* in how many epoll sets, one in the other, we are */
 	uint64_t asleep_ns;  /* 0: not known */
 	struct futex_object
@@ -119,6 +120,10 @@ void waiting_hidden(struct waiting *w, uint32_t found, const char *what);
 
 struct waited waiting_pipe(struct waiting *w, int fd, uint64_t ino, enum direction asked);
 struct waited waiting_fifo(struct waiting *w, int fd, const char *path, enum direction direction);
+
+/* --- waits_socket.c --------------------------------------------------------------------------- */
+
+struct waited waiting_socket(struct waiting *w, int fd, uint64_t ino, enum direction direction);
 
 /* --- waits_futex.c ---------------------------------------------------------------------------- */
 

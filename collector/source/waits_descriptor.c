@@ -202,8 +202,7 @@ struct waited waiting_descriptor(struct waiting *w, int fd, enum direction direc
 	if (ends_parse_link(link, &kind, &number)) {
 		if (kind == END_PIPE)
 			return waiting_pipe(w, fd, number, direction);
-		waiting_unseen(w, "who has the other end of a socket was not looked for");
-		return (struct waited){WAIT_SOCKET, model_string(w->m, link)};
+		return waiting_socket(w, fd, number, direction);
 	}
 	if (!strncmp(link, "anon_inode:", 11))
 		return wait_for_anonymous(w, fd, link + 11);

@@ -32,6 +32,7 @@ static void add(struct waiting *w, struct set *set, int fd, enum direction direc
 		waiting_unseen(w, "only the first %d descriptors were looked at", DESCRIPTORS_MAX);
 		return;
 	}
+	w->is_set = true;
 	waited = waiting_descriptor(w, fd, direction);
 	if (set->count <= SHOWN_MAX)
 		set->shown = set->count == 1

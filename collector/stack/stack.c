@@ -79,6 +79,11 @@ int stacks_resolve(struct stacks *s, uint32_t stack)
 
 	if (!st->is_resolved) {
 		st->is_resolved = true;
+		/* It was left out after something had named the stack. */
+		if (st->process == MODEL_NONE) {
+			st->stopped = "its process is none of those that were chosen";
+			return -ENOENT;
+		}
 		int error = resolvers[st->origin](s, stack);
 		if (error == -ENOMEM) {
 			s->m->out_of_memory = true;

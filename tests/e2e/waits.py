@@ -389,6 +389,99 @@ def _(case):
     assert ways(wait) == [[(inner, inner)]], wait
 
 
+def reading(case, lines, name="s", code="s.recv(1)"):
+    """An actor that was told the lines and now reads from its socket `name`."""
+    actor = case.actor()
+    for line in lines:
+        actor.do(line)
+    descriptor = actor.do(f"{name}.fileno()")
+    actor.send(code)
+    wait_until(lambda: is_reading(actor.pid, descriptor), f"{code} to block")
+    return actor
+
+
+@tap.test("a unix socket: who has its other end; or has not accepted it")
+def _(case):
+    actor = case.actor()
+    actor.do("s, t = socket.socketpair()")
+    heir = actor.do("child('s.close()')")
+    actor.do("t.close()")
+    descriptor = actor.do("s.fileno()")
+    actor.send("s.recv(1)")
+    wait_until(lambda: is_reading(actor.pid, descriptor), "recv to block")
+    wait, _ = waits_of(case, actor.pid)
+    assert wait["kind"] == "socket" and ways(wait) == [[(heir, None)]], wait
+    assert wait["unseen"] is None and not wait["ends_by_itself"], wait
+    timed = reading(case, ["s, t = socket.socketpair()", "s.setsockopt(socket.SOL_SOCKET, "
+                           "socket.SO_RCVTIMEO, struct.pack('qq', 500, 0))"])
+    wait, _ = waits_of(case, timed.pid)
+    assert ways(wait) == [[(timed.pid, None)]] and wait["ends_by_itself"], wait
+    server = case.actor()
+    server.do("l = socket.socket(socket.AF_UNIX)")
+    server.do("l.bind('server')")
+    server.do("l.listen()")
+    client = reading(case, ["s = socket.socket(socket.AF_UNIX)", "s.connect('server')"])
+    wait, _ = waits_of(case, client.pid)
+    assert ways(wait) == [[(server.pid, None)]], wait
+    assert "accepted" in wait["needs"][0]["ways"][0]["how"], wait
+    server.do("c, _ = l.accept()")
+    wait, _ = waits_of(case, client.pid)
+    assert ways(wait) == [[(server.pid, None)]], wait
+    assert wait["needs"][0]["ways"][0]["how"] == "has its other end", wait
+    descriptor = server.do("l.fileno()")
+    server.send("l.accept()")
+    wait_until(lambda: is_reading(server.pid, descriptor), "accept to block")
+    wait, _ = waits_of(case, server.pid)
+    assert wait["kind"] == "accept" and wait["unseen"] and ways(wait) == [[]], wait
+    alone = reading(case, ["s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)",
+                           "s.bind('box')"])
+    wait, _ = waits_of(case, alone.pid)
+    assert wait["kind"] == "socket" and "anybody" in wait["unseen"], wait
+
+
+@tap.test("TCP on loopback: who has the other end, also between IPv4 and IPv6; UDP is anybody's")
+def _(case):
+    for family, host in (("AF_INET", "127.0.0.1"), ("AF_INET6", "::")):
+        server = case.actor()
+        server.do(f"l = socket.create_server(('{host}', 0), family=socket.{family}, "
+                  f"dualstack_ipv6={family == 'AF_INET6'})")
+        port = server.do("l.getsockname()[1]")
+        client = reading(case, [f"s = socket.create_connection(('127.0.0.1', {port}))"])
+        wait, _ = waits_of(case, client.pid)
+        assert ways(wait) == [[(server.pid, None)]], wait
+        assert "accepted" in wait["needs"][0]["ways"][0]["how"], wait
+        server.do("c, _ = l.accept()")
+        wait, every = waits_of(case, client.pid)
+        assert ways(wait) == [[(server.pid, None)]] and wait["unseen"] is None, wait
+        assert wait["kind"] == "socket" and f"127.0.0.1:{port}" in wait["object"], wait
+        assert wait["idle_ns"] is not None and (server.pid, server.pid) in every, wait
+    other = reading(case, ["s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
+                           "s.bind(('127.0.0.1', 0))"])
+    wait, _ = waits_of(case, other.pid)
+    assert wait["kind"] == "remote" and "(UDP)" in wait["object"] and wait["unseen"], wait
+
+
+@tap.test("a socket of another network namespace: its other end cannot be seen, and that is said")
+def _(case):
+    if os.geteuid():
+        raise Skip("needs root")
+    actor = case.actor("unshare", "--net")
+    actor.do("s, t = socket.socketpair()")
+    pid = actor.do("os.getpid()")
+    descriptor = actor.do("s.fileno()")
+    actor.send("s.recv(1)")
+    wait_until(lambda: is_reading(pid, descriptor), "recv to block")
+    wait, _ = waits_of(case, pid)
+    assert wait["kind"] == "socket" and "network namespace" in wait["unseen"], wait
+
+
+@tap.test("two threads that lock two mutexes in both orders are a deadlock, without any record")
+def _(case):
+    victim = case.victim("futex-waits", "abba", shim=None)
+    found, = views.findings(case.json_now("stacks", str(victim.pid)), "deadlock-cycle")
+    assert found["pids"][0] == victim.pid, found
+
+
 @tap.test("who runs waits for nothing")
 def _(case):
     victim = case.victim("running", "2", shim=None)
