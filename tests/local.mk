@@ -142,7 +142,6 @@ VICTIMS = \
 	tests/victims/stall \
 	tests/victims/stopper \
 	tests/victims/storm \
-	tests/victims/thread-waits \
 	tests/victims/unwinding \
 	tests/victims/unreaped \
 	tests/victims/unreaped-ignored \

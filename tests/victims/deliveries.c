@@ -66,15 +66,16 @@ void work_in_cxx(unsigned n); /* deliveries-work.cc */
 #define work_in_cxx(n) ((void)(n))
 #endif
 
-static void work(FILE *out, int fd, unsigned n)
+/* At `byte` and the nine behind it: a POSIX lock is the process's, whichever thread took it. */
+static void work(FILE *out, off_t byte, unsigned n)
 {
 	void *volatile memory = malloc(16 + n % 3000);
 
-	victim_fcntl(fd, F_SETLKW, n % 2 ? F_RDLCK : F_WRLCK, n % 10, 1);
+	victim_fcntl(lock_fd, F_SETLKW, n % 2 ? F_RDLCK : F_WRLCK, byte + n % 10, 1);
 	pthread_mutex_lock(&mutex);
 	fprintf(out, "%u %p\n", n, memory);
 	pthread_mutex_unlock(&mutex);
-	victim_fcntl(fd, F_SETLKW, F_UNLCK, n % 10, 1);
+	victim_fcntl(lock_fd, F_SETLKW, F_UNLCK, byte + n % 10, 1);
 	free(memory);
 	work_in_cxx(n);
 }
@@ -86,12 +87,14 @@ static bool is_over(void)
 
 static void *work_on(void *unused)
 {
+	static _Atomic unsigned workers;
+	off_t byte = atomic_fetch_add(&workers, 1) * 10;
 	FILE *out = fopen("/dev/null", "we");
 
 	if (!out)
 		err(99, "/dev/null");
 	for (unsigned n = 0; !is_over(); n++)
-		work(out, lock_fd, n);
+		work(out, byte, n);
 	fclose(out);
 	return unused;
 }
