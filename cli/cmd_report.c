@@ -8,11 +8,26 @@
 #include "cli/read.h"
 #include "cli/render.h"
 #include "collector/core/core.h"
+#include "collector/segment/session.h"
 
 /* A word that is neither a number nor a file is the name of a command, as for graph. */
 static bool is_file_operand(const char *operand)
 {
 	return !reading_pid(operand) && (strchr(operand, '/') || access(operand, F_OK) == 0);
+}
+
+/* All directories of sessions behind the first are other sessions; what comes then are targets. */
+static void take_other_dirs(struct options *o)
+{
+	if (!o->dir)
+		return;
+	o->other_dirs = o->operands;
+	while (o->operand_count > 0 && is_file_operand(*o->operands) &&
+	       session_has_records(*o->operands) > 0) {
+		o->other_dir_count++;
+		o->operands++;
+		o->operand_count--;
+	}
 }
 
 static int run(const struct options *o)
@@ -32,6 +47,7 @@ static int run(const struct options *o)
 			own.operand_count--;
 		}
 	}
+	take_other_dirs(&own);
 	if (own.exe && !own.core)
 		return options_wrong(o->command, "--exe", "is only of use with a core");
 	return reading_report(&own);
@@ -39,7 +55,7 @@ static int run(const struct options *o)
 
 const struct command command_report = {
 	.name = "report",
-	.args = "[DIR|FILE.seg|CORE|PID|NAME] [TARGET...]",
+	.args = "[DIR...|FILE.seg|CORE|PID|NAME] [TARGET...]",
 	.summary = "What is wrong, and why: also when all processes are dead",
 	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_OFFLINE,
 					    OPTION_SYSROOT, OPTION_EXE, OPTION_MAX_FRAMES,

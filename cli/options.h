@@ -47,6 +47,8 @@ struct options {
 	const char *track;    /* how much of locks of threads is recorded, NULL not given */
 	const char *unsafe;   /* names of functions, NULL not given */
 	const char *suppress; /* a file, NULL not given: see suppress_path() */
+	char **other_dirs;    /* further sessions that `report` was given; operands */
+	int other_dir_count;
 	const char *core;     /* the operand of `report`, if it is a core */
 	const char *exe;
 	const struct renderer *renderer; /* never NULL */

@@ -65,6 +65,8 @@ static int suppress(struct reading *r, const struct options *o)
 int reading_open(struct reading *r, const struct options *o, enum reading_wants wants)
 {
 	struct collect_options options = {.dir = o->dir,
+					  .other_dirs = (const char *const *)o->other_dirs,
+					  .other_dir_count = o->other_dir_count,
 					  .is_offline = o->is_offline,
 					  .sysroot = o->sysroot,
 					  .core = o->core,

@@ -16,6 +16,9 @@ struct collect_target {
 struct collect_options {
 	const char *proc_root; /* NULL: "/"; tests give a recorded tree */
 	const char *dir;       /* a session directory or one segment file; NULL: the live system */
+	/* Other sessions, whose orders of locks are taken in as well: nothing else of them. */
+	const char *const *other_dirs;
+	uint32_t other_dir_count;
 	const char *core;      /* a core file; NULL: none. With dir the two are combined */
 	const char *exe; /* the program that the core is of, wherever it thinks it was; NULL */
 	const struct collect_target *targets; /* none: everything that can be seen */

@@ -52,7 +52,8 @@ static void set_time(struct collector *c)
 	uint64_t now = clock_ns(CLOCK_MONOTONIC), real = clock_ns(CLOCK_REALTIME);
 
 	for (uint32_t i = 0; i < m->processes.count; i++)
-		has_live |= m->processes.items[i].state == PROCESS_LIVE;
+		has_live |= m->processes.items[i].state == PROCESS_LIVE &&
+			    !m->processes.items[i].session;
 	m->is_live = has_live;
 	m->now_ns = has_live ? now : c->gather.last_ns;
 	/* A record may be of another boot, or another machine: only its own header relates its

@@ -457,7 +457,10 @@ check-rounds:
 .PHONY: check-rounds
 
 # --- measuring ----------------------------------------------------------------------------------
-MEASURED = tests/bench/crowd tests/bench/delivery tests/bench/locks tests/bench/pairs tests/bench/stall
+MEASURED = tests/bench/crowd tests/bench/delivery tests/bench/locks tests/bench/orders tests/bench/pairs \
+	tests/bench/stall
+tests_bench_orders_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
+tests_bench_orders_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 EXTRA_PROGRAMS = $(MEASURED)
 tests_bench_stall_LDADD = -lpthread
 tests_bench_locks_LDADD = -lpthread

@@ -14,8 +14,8 @@
 
 #define LENGTH_MAX 1024        /* of a cycle */
 #define DETOUR 4               /* vertices that a cycle may have more than the shortest way */
-#define VISITS_MAX (16u << 20) /* of vertices, in all searches together */
-#define CHECKS_MAX (16u << 20) /* of pairs of locks */
+#define VISITS_MAX (4u << 20) /* of vertices, in all searches together */
+#define CHECKS_MAX (4u << 20) /* of pairs of locks */
 #define TOLD_MAX 100           /* findings; more of the kind help nobody */
 #define UNREACHED UINT32_MAX
 
@@ -63,7 +63,9 @@ static bool is_same_owner(const struct orders *o, const struct party *a, const s
 {
 	if (a->kind == LOCK_POSIX && b->kind == LOCK_POSIX)
 		return o->process_ids[a->process] == o->process_ids[b->process];
-	return a->kind == b->kind && a->ofd && a->ofd == b->ofd;
+	return a->kind == b->kind && a->ofd && a->ofd == b->ofd &&
+	       o->m->processes.items[a->process].session ==
+		       o->m->processes.items[b->process].session;
 }
 
 /* Whether one of the two keeps the other waiting. */

@@ -116,6 +116,8 @@ static const char *step_text(struct model *m, const struct order_step *s)
 		thread = ", in several threads,";
 	else if (e.thread != MODEL_NONE && m->threads.items[e.thread].tid != p->pid)
 		thread = model_stringf(m, ", thread %d,", (int)m->threads.items[e.thread].tid);
+	if (p->session)
+		thread = model_stringf(m, " of another session%s", thread);
 	return model_stringf(m, "pid %d%s asked for a %s %" PRIu64 " time%s while it held a %s",
 			     (int)p->pid, thread, asked_text(m, s), e.count,
 			     e.count == 1 ? "" : "s", held_text(m, s));
@@ -154,9 +156,10 @@ static void add_step(struct model *m, struct model_finding *f, const struct orde
 	const struct model_edge e = m->edges.items[s->edge];
 
 	analysis_add_process(f, e.process);
-	if (!f->first_ns || e.first_ns < f->first_ns)
+	/* Times of another session may be before the clock of this one began: they wrap. */
+	if (!f->first_ns || (int64_t)(e.first_ns - f->first_ns) < 0)
 		f->first_ns = e.first_ns;
-	if (e.last_ns > f->last_ns)
+	if (!f->last_ns || (int64_t)(e.last_ns - f->last_ns) > 0)
 		f->last_ns = e.last_ns;
 	add_place(f, m->holdings.items[s->holding].stack,
 		  model_stringf(m, "pid %d took its %s", (int)m->processes.items[e.process].pid,

@@ -66,6 +66,8 @@ struct model_process {
 	enum process_state state;
 	int exit_status; /* only PROCESS_EXITED */
 	int killed_by;   /* PROCESS_KILLED: the signal that ended it, 0 unknown */
+	uint32_t session; /* 0: the one that is shown; else of another, and only its orders of locks are
+			   * known, with times of this one's clock */
 	bool is_target;  /* chosen by the targets (all are when there are none), not only related */
 	bool has_segment;
 	bool has_children_threads; /* more than one thread was seen */

@@ -17,6 +17,7 @@ struct importer {
 	enum process_state state;
 	uint32_t *map[SEG_TABLE_IDS];
 	uint32_t damaged; /* records with impossible values */
+	uint64_t shift_ns; /* from its clock to that of the session that is shown; wraps */
 };
 
 typedef void import_fn(struct importer *im, uint32_t index, const void *record);

@@ -24,7 +24,7 @@ void import_saw_time(struct importer *im, uint64_t ns)
 
 	struct model_process *p = &im->m->processes.items[im->process];
 
-	if (ns > h->created_mono_ns && ns - h->created_mono_ns > LIFE_MAX_NS)
+	if (im->g->session || (ns > h->created_mono_ns && ns - h->created_mono_ns > LIFE_MAX_NS))
 		return;
 	if (ns > p->last_ns)
 		p->last_ns = ns;
@@ -407,6 +407,7 @@ static void fill_process(struct importer *im, const struct segment_origin *origi
 	struct model_process *p = &im->m->processes.items[im->process];
 
 	p->pid = h->pid;
+	p->session = im->g->session;
 	p->ppid = h->ppid;
 	p->start_time = h->start_time;
 	p->image = h->image;
@@ -465,6 +466,25 @@ static bool keep_segment(struct gather *g, uint32_t process, struct segment *s)
 	return true;
 }
 
+/* Records may be of another boot, or another machine: their headers relate the clocks. */
+static void relate_clocks(struct importer *im)
+{
+	const struct seg_header *h = segment_header(im->s);
+	uint64_t origin_ns = h->created_real_ns - h->created_mono_ns;
+
+	if (!im->g->origin_ns)
+		im->g->origin_ns = origin_ns;
+	im->shift_ns = im->g->session ? origin_ns - im->g->origin_ns : 0;
+}
+
+static void import_orders(struct importer *im)
+{
+	import_table(im, SEG_THREADS, import_thread);
+	import_table(im, SEG_RESOURCES, import_resource);
+	import_table(im, SEG_HOLDINGS, import_holding);
+	import_table(im, SEG_EDGES, import_edge);
+}
+
 static void import_records(struct importer *im)
 {
 	import_table(im, SEG_THREADS, import_thread);
@@ -493,8 +513,13 @@ uint32_t segment_model_add(struct gather *g, struct segment *s, const struct seg
 		im.process = model_add_process(g->m);
 	if (im.process != MODEL_NONE && keep_segment(g, im.process, s)) {
 		fill_process(&im, origin);
-		index_add(&g->processes, g->m->processes.items[im.process].pid, im.process);
-		import_records(&im);
+		relate_clocks(&im);
+		if (g->session) {
+			import_orders(&im);
+		} else {
+			index_add(&g->processes, g->m->processes.items[im.process].pid, im.process);
+			import_records(&im);
+		}
 		segment_notes_add(g, s, im.process);
 		if (im.damaged)
 			model_note(g->m, "%s: %u records with impossible values were left out",

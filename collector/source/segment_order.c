@@ -69,8 +69,8 @@ void import_edge(struct importer *im, uint32_t index, const void *record)
 		.ofd = r->ofd,
 		.stack = stack,
 		.count = r->count,
-		.first_ns = r->first_ns,
-		.last_ns = r->last_ns,
+		.first_ns = r->first_ns + im->shift_ns,
+		.last_ns = r->last_ns + im->shift_ns,
 	};
 	import_saw_time(im, r->last_ns);
 }

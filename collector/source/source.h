@@ -34,6 +34,8 @@ struct gather {
 	uint64_t bytes_read;   /* of segments: bounded as a whole */
 	uint64_t last_ns;      /* the latest time in any record */
 	uint64_t last_real_ns; /* the same moment on CLOCK_REALTIME, by that record's header */
+	uint64_t origin_ns;    /* CLOCK_REALTIME - CLOCK_MONOTONIC of the first record; 0: none yet */
+	uint32_t session;      /* that is being read: 0, or one of options->other_dirs, from 1 */
 };
 
 struct source {

@@ -363,6 +363,13 @@ static int collect(struct gather *g, struct collect_error *error)
 
 		segment_sampling_notes_add(g);
 		segment_lost_judge(g);
+		for (uint32_t i = 0; !r && i < g->options->other_dir_count; i++) {
+			g->session = i + 1;
+			r = collect_saved(g, g->options->other_dirs[i], error);
+		}
+		if (g->session)
+			model_note(g->m, "of the other sessions only the orders of locks are looked at: "
+					 "report on each for the rest");
 		return r;
 	}
 	if (g->options->core || g->options->is_kernel_only)

@@ -89,6 +89,18 @@ def bench_locks(case):
         table(f"fcntl lock + unlock under 20 frames, {title}", "ns", found, "without")
 
 
+def bench_orders(case):
+    """The search for lock orders, alone: models from a generator, from 1,000 edges on."""
+    generator = victim_path("orders", "bench")
+    for title, word in (("all agree", "agree"), ("100 inversions", "invert"), ("one ring of all", "ring"),
+                        ("all orders, behind one gate", "gate")):
+        print(f"\nlock orders: {title} (ms; ns for each edge and doubling)")
+        for edges in (1000, 10000, 100000, 1000000):
+            found = medians({"": lambda e=edges, w=word: number_of(case, [generator, w, str(e)])})[""]
+            print(f"  {edges:9} edges of {max(1, edges // 10):7} processes {found:10.1f} "
+                  f"{found * 1e6 / edges / (edges.bit_length()):10.1f}")
+
+
 def inserts(case, shim, transactions=5000, rows=1, directory=None, pragma="synchronous=off"):
     """Milliseconds of so many transactions of so many inserts."""
     path = os.path.join(directory or case.dir, "bench.db")
@@ -202,8 +214,8 @@ def bench_graph(case):
 
 
 def main():
-    subjects = [bench_malloc, bench_calls, bench_delivery, bench_locks, bench_sqlite, bench_memory, bench_graph,
-                bench_stall, bench_sampling, bench_mutex]
+    subjects = [bench_malloc, bench_calls, bench_delivery, bench_locks, bench_orders, bench_sqlite,
+                bench_memory, bench_graph, bench_stall, bench_sampling, bench_mutex]
     for subject in subjects:
         if len(sys.argv) > 1 and subject.__name__[6:] not in sys.argv[1:]:
             continue

@@ -126,5 +126,24 @@ def _(case):
     assert len(notes) == 1, view["notes"]
 
 
+@tap.test("each order in a session of its own: told of both together, in any order, and not of one")
+def _(case):
+    sessions = []
+    for i, script in enumerate(("pa+ pb+", "pb+ pa+", "pa+ pb+")):
+        case.session = case.path(f"session {i}")
+        sessions.append(case.session)
+        assert not run(case, script)
+    for others in (sessions[1:], sessions[1:2], sessions[:1] + sessions[2:]):
+        case.session = next(s for s in sessions if s not in others)
+        told = json.loads(case.lockjam("report", "--format", "json", case.session, *others).stdout)
+        found, = orders(told)
+        assert found["process_count"] == 2 and 0 < found["first_ns"] < found["last_ns"], found
+        assert all(s["frames"] for s in found["stacks"]), found
+        assert found["evidence"].count(" of another session asked for a ") == 1, found["evidence"]
+        assert any("other sessions" in n["text"] for n in told["notes"]), told["notes"]
+    told = json.loads(case.lockjam("report", "--format", "json", sessions[0], sessions[2]).stdout)
+    assert not told["findings"], told["findings"]
+
+
 if __name__ == "__main__":
     tap.main()
