@@ -25,6 +25,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_lost.c \
 	collector/analysis/analysis_order.c \
 	collector/analysis/analysis_order.h \
+	collector/analysis/analysis_order_class.c \
 	collector/analysis/analysis_order_graph.c \
 	collector/analysis/analysis_order_report.c \
 	collector/analysis/analysis_resets.c \

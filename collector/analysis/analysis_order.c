@@ -12,11 +12,11 @@
 #include "collector/analysis/analysis_detect.h"
 #include "collector/analysis/analysis_order.h"
 
-#define LENGTH_MAX 1024        /* of a cycle */
-#define DETOUR 4               /* vertices that a cycle may have more than the shortest way */
+#define LENGTH_MAX 1024       /* of a cycle */
+#define DETOUR 4              /* vertices that a cycle may have more than the shortest way */
 #define VISITS_MAX (4u << 20) /* of vertices, in all searches together */
 #define CHECKS_MAX (4u << 20) /* of pairs of locks */
-#define TOLD_MAX 100           /* findings; more of the kind help nobody */
+#define TOLD_MAX 100          /* findings; more of the kind help nobody */
 #define UNREACHED UINT32_MAX
 
 struct search {
@@ -71,20 +71,15 @@ static bool is_same_owner(const struct orders *o, const struct party *a, const s
 /* Whether one of the two keeps the other waiting. */
 static bool is_conflict(const struct orders *o, const struct party *a, const struct party *b)
 {
-	bool a_is_range = a->kind == LOCK_POSIX || a->kind == LOCK_OFD;
-	bool b_is_range = b->kind == LOCK_POSIX || b->kind == LOCK_OFD;
-
 	if (a->file != b->file || a->start > b->end || b->start > a->end ||
-	    (a->mode == MODE_READ && b->mode == MODE_READ))
-		return false;
-	if (a_is_range && b_is_range ? false : a->kind != b->kind)
+	    (a->mode == MODE_READ && b->mode == MODE_READ) ||
+	    !order_do_kinds_meet(a->kind, b->kind))
 		return false;
 	return !is_same_owner(o, a, b);
 }
 
-/* One thread does one thing at a time; so does a process that executes another program. */
-static bool is_same_thread(const struct orders *o, const struct order_step *a,
-			   const struct order_step *b)
+bool order_is_same_thread(const struct orders *o, const struct order_step *a,
+			  const struct order_step *b)
 {
 	const struct model_edge *x = &o->m->edges.items[a->edge], *y = &o->m->edges.items[b->edge];
 
@@ -119,7 +114,7 @@ static bool fits(struct search *s, uint32_t step)
 	const struct order_step *steps = s->o->steps;
 
 	for (uint32_t i = 0; i < s->length; i++)
-		if (is_same_thread(s->o, &steps[s->path[i]], &steps[step]) ||
+		if (order_is_same_thread(s->o, &steps[s->path[i]], &steps[step]) ||
 		    is_kept_apart(s, &steps[s->path[i]], &steps[step]))
 			return false;
 	return true;
@@ -320,6 +315,7 @@ static void search_all(struct search *s)
 	for (uint32_t i = 0; i < o->arc_count && !is_tired(s); i++)
 		if (!o->arcs[i].is_covered && order_is_cyclic(o, &o->arcs[i]) && find_cycle(s, i))
 			tell_cycle(s);
+	o->m->out_of_memory |= !order_find_classes(o);
 	if (s->untold)
 		model_note(o->m, "%u more lock orders that contradict each other are not shown",
 			   s->untold);

@@ -64,6 +64,9 @@ struct orders {
 bool order_build(struct orders *o, struct model *m);
 void order_done(struct orders *o);
 
+/* POSIX and OFD locks see each other; all others see only their own kind. */
+bool order_do_kinds_meet(enum lock_kind a, enum lock_kind b);
+
 /* Both lead from one vertex to another in a cycle. */
 static inline bool order_is_cyclic(const struct orders *o, const struct order_arc *arc)
 {
@@ -75,5 +78,20 @@ static inline bool order_is_cyclic(const struct orders *o, const struct order_ar
 /* One finding from the steps of a cycle (indices into steps); each asks for what the next one
  * holds. */
 void order_report(struct orders *o, const uint32_t *path, uint32_t length, uint64_t times);
+/* The same of two steps that are of one class. */
+void order_report_class(struct orders *o, const uint32_t path[2]);
+
+/* --- analysis_order.c ---------------------------------------------------------------------------
+ */
+
+/* One thread does one thing at a time; so does a process that executes another program. */
+bool order_is_same_thread(const struct orders *o, const struct order_step *a,
+			  const struct order_step *b);
+
+/* --- analysis_order_class.c
+ * ----------------------------------------------------------------------- */
+
+/* Reports them. After all cycles were told. False if memory is out. */
+bool order_find_classes(struct orders *o);
 
 #endif

@@ -257,8 +257,7 @@ static bool add_pair(struct pairs *p, uint32_t from, uint32_t to)
 	return true;
 }
 
-/* POSIX and OFD locks see each other; all others see only their own kind. */
-static bool do_kinds_meet(enum lock_kind a, enum lock_kind b)
+bool order_do_kinds_meet(enum lock_kind a, enum lock_kind b)
 {
 	bool a_is_range = a == LOCK_POSIX || a == LOCK_OFD;
 	bool b_is_range = b == LOCK_POSIX || b == LOCK_OFD;
@@ -271,7 +270,7 @@ static bool can_keep_waiting(const struct order_spot *held, const struct order_s
 	return held->is_held && held->file == asked->file && held->start <= asked->end &&
 	       asked->start <= held->end &&
 	       (held->mode == MODE_WRITE || asked->mode == MODE_WRITE) &&
-	       do_kinds_meet(held->kind, asked->kind);
+	       order_do_kinds_meet(held->kind, asked->kind);
 }
 
 /* From a spot that is asked for to all that would keep it waiting. Spots are sorted by file and

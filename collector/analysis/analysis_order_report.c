@@ -192,3 +192,26 @@ void order_report(struct orders *o, const uint32_t *path, uint32_t length, uint6
 		is_upgrading ? upgrade_headline(o, path, length) : order_headline(o, path, length);
 	f->evidence = evidence(o, path, length, is_cut);
 }
+
+void order_report_class(struct orders *o, const uint32_t path[2])
+{
+	struct model *m = o->m;
+	struct model_finding *f = analysis_add(m, FINDING_LOCK_ORDER);
+	uint64_t times = 0;
+
+	if (!f)
+		return;
+	f->severity = SEVERITY_NOTE;
+	for (uint32_t i = 0; i < 2; i++) {
+		add_step(m, f, &o->steps[path[i]]);
+		times += m->edges.items[o->steps[path[i]].edge].count;
+	}
+	f->count = times;
+	f->headline =
+		model_stringf(m, "%s: the same files in two places", order_headline(o, path, 2));
+	f->evidence =
+		model_stringf(m,
+			      "recorded: %s; %s; these are other files: both orders for one place "
+			      "were not seen",
+			      step_text(m, &o->steps[path[0]]), step_text(m, &o->steps[path[1]]));
+}

@@ -72,7 +72,8 @@ static void fill(struct model *m, uint32_t processes, uint32_t files)
 		uint32_t r = model_add_resource(m);
 
 		m->resources.items[r].ino = i + 1;
-		m->resources.items[r].path = "/f";
+		m->resources.items[r].path =
+			model_stringf(m, "/srv/mail/user/%u/index.%u", i / 4, i);
 	}
 }
 

@@ -126,6 +126,34 @@ def _(case):
     assert len(notes) == 1, view["notes"]
 
 
+def class_of(title, scripts, is_told):
+    @tap.test(f"{title}: {'a note' if is_told else 'nothing'}")
+    def _(case):
+        found = run(case, *scripts)
+        assert [(f["kind"], f["severity"]) for f in found] == [("lock-order", "note")] * is_told, found
+        if is_told:
+            assert found[0]["headline"].endswith(": the same files in two places"), found[0]
+
+
+class_of("two files in one order here, in the other there",
+         ["pjoe/h+ pjoe/i+", "pann/i+ pann/h+"], True)
+class_of("many places, one note", [f"p{n}/h+ p{n}/i+" for n in "abcd"] +
+         [f"p{n}/i+ p{n}/h+" for n in "efgh"], True)
+class_of("a file of all, and one of each place", ["pall+ pjoe/i+", "pann/i+ pall+"], True)
+class_of("everywhere in one order", [f"p{n}/h+ p{n}/i+" for n in "abcd"], False)
+class_of("a gate of each place", ["pjoe/g+ pjoe/h+ pjoe/i+", "pann/g+ pann/i+ pann/h+"], False)
+class_of("a gate for all", ["pg+ pjoe/h+ pjoe/i+", "pg+ pann/i+ pann/h+"], False)
+class_of("one thread", ["pjoe/h+ pjoe/i+ pjoe/i- pjoe/h- pann/i+ pann/h+"], False)
+class_of("across places", ["pjoe/h+ pann/i+", "pann/i+ pbob/h+"], True)
+class_of("two of one kind in the order of their names", ["pann/i+ pjoe/i+", "pjoe/i+ psue/i+"], False)
+
+
+@tap.test("both orders in one place and in others: the place is told, once")
+def _(case):
+    found = run(case, "pjoe/h+ pjoe/i+", "pjoe/i+ pjoe/h+", "pann/i+ pann/h+")
+    assert [f["severity"] for f in found] == ["warning"], found
+
+
 @tap.test("each order in a session of its own: told of both together, in any order, and not of one")
 def _(case):
     sessions = []

@@ -2,7 +2,7 @@
  * Scenario: each argument is what one actor does with locks, one actor after the other, so that nobody
  * ever waits: a child of its own for each; with & in front a thread of this process, with = the
  * main thread. Words: a kind (p POSIX, o OFD, f flock), a file's name, what to do (+ take WRITE, < take
- * READ, ? try WRITE, - give back), and for parts of a file @FIRST,LENGTH: "pa+@0,10 fb+ fb- pa-@0,10".
+ * READ, ? try WRITE, - give back; a name may have a directory, D/F), and for parts of a file @FIRST,LENGTH: "pa+@0,10 fb+ fb- pa-@0,10".
  * *N in front of the words repeats them.
  * Expect: with both orders of two files by different actors ("fa+ fb+" "fb+ fa+") one lock-order, though all
  * went well. The innocent twins are other arguments: one order, a gate, ranges that do not touch.
@@ -10,6 +10,7 @@
 #include "victim.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 #define FILES 4096
 
@@ -25,12 +26,18 @@ struct actor {
 /* One descriptor for each kind and name, open until the end. */
 static int find_file(struct actor *a, const char *name)
 {
+	char directory[32];
+
 	for (int i = 0; i < a->count; i++)
 		if (!strcmp(a->files[i].name, name))
 			return a->files[i].fd;
 	if (a->count == FILES)
 		errx(99, "too many files");
 	snprintf(a->files[a->count].name, sizeof(a->files[0].name), "%s", name);
+	snprintf(directory, sizeof(directory), "%s", name + 1);
+	if (strchr(directory, '/') && (*strchr(directory, '/') = 0, mkdir(directory, 0700)) &&
+	    errno != EEXIST)
+		err(99, "%s", directory);
 	a->files[a->count].fd = victim_open(name + 1);
 	return a->files[a->count++].fd;
 }
