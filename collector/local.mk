@@ -213,6 +213,7 @@ collector_libcollector_a_SOURCES = \
 	collector/source/waits_pipe.c \
 	collector/source/waits_set.c \
 	collector/source/waits_socket.c \
+	collector/source/waits_sysv.c \
 	collector/source/waits_time.c \
 	collector/source/zombies.c \
 	collector/stack/classify.c \

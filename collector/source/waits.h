@@ -131,6 +131,12 @@ void waiting_futex(struct waiting *w);
 /* The lock that was recognised, with who has it, into locks[]. */
 void waiting_add_lock(struct waiting *w, const struct model_wait *wait);
 
+/* --- waits_sysv.c ----------------------------------------------------------------------------- */
+
+void waiting_semop(struct waiting *w);
+void waiting_sysv_message(struct waiting *w);
+void waiting_posix_message(struct waiting *w);
+
 /* --- waits_set.c ------------------------------------------------------------------------------ */
 
 void waiting_poll(struct waiting *w);

@@ -40,6 +40,14 @@ static const struct {
 	{SYS_rt_sigsuspend, wait_for_signal},
 	{SYS_rt_sigtimedwait, wait_for_signal},
 	{SYS_futex, waiting_futex},
+#ifdef SYS_semop
+	{SYS_semop, waiting_semop},
+#endif
+	{SYS_semtimedop, waiting_semop},
+	{SYS_msgrcv, waiting_sysv_message},
+	{SYS_msgsnd, waiting_sysv_message},
+	{SYS_mq_timedreceive, waiting_posix_message},
+	{SYS_mq_timedsend, waiting_posix_message},
 	{SYS_restart_syscall, wait_restarted},
 	{SYS_read, waiting_input},
 	{SYS_readv, waiting_input},

@@ -482,6 +482,37 @@ def _(case):
     assert found["pids"][0] == victim.pid, found
 
 
+@tap.test("System V semaphores and queues: who operated on them last")
+def _(case):
+    owner = case.actor()
+    sem, queue = owner.do("_libc.semget(0, 2, 0o1600)"), owner.do("_libc.msgget(0, 0o1600)")
+    try:
+        owner.do(f"_libc.semop({sem}, struct.pack('Hhh', 1, 1, 0), 1)")
+        taker = case.actor()
+        taker.do(f"_libc.semop({sem}, struct.pack('Hhh', 1, -1, 0), 1)")
+        waiter = case.actor()
+        waiter.send(f"_libc.semop({sem}, struct.pack('Hhh', 1, -1, 0), 1)")
+        wait_until(lambda: is_in(waiter.pid, "sem"), "semop to block")
+        wait, every = waits_of(case, waiter.pid)
+        assert wait["kind"] == "semaphore" and ways(wait) == [[(taker.pid, None)]], wait
+        assert wait["unseen"] and (taker.pid, taker.pid) in every, wait
+        timed = case.actor()
+        timed.send(f"_libc.semtimedop({sem}, struct.pack('Hhh', 0, -1, 0), 1, "
+                   "struct.pack('qq', 500, 0))")
+        wait_until(lambda: is_in(timed.pid, "sem"), "semtimedop to block")
+        wait, _ = waits_of(case, timed.pid)
+        assert wait["kind"] == "semaphore" and wait["ends_by_itself"], wait
+        receiver = case.actor()
+        owner.do(f"_libc.msgsnd({queue}, struct.pack('q8s', 1, b'x'), 8, 0)")
+        receiver.send(f"_libc.msgrcv({queue}, bytes(64), 8, 2, 0)")
+        wait_until(lambda: is_in(receiver.pid, "msgrcv"), "msgrcv to block")
+        wait, _ = waits_of(case, receiver.pid)
+        assert wait["kind"] == "message" and ways(wait) == [[(owner.pid, None)]], wait
+    finally:
+        owner.do(f"_libc.semctl({sem}, 0, 0)")
+        owner.do(f"_libc.msgctl({queue}, 0, None)")
+
+
 @tap.test("who runs waits for nothing")
 def _(case):
     victim = case.victim("running", "2", shim=None)
