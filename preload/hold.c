@@ -75,9 +75,9 @@ static struct seg_holds *own_list(void)
  * A forked child makes no segment for a lock that nobody could want of it: it has one thread, and most
  * such children execute another program soon.
  */
-static bool is_worth_a_segment(const struct hold_call *call)
+static bool is_worth_a_segment(bool waits)
 {
-	return segment_get() || call->is_busy || !__libc_single_threaded;
+	return segment_get() || waits || !__libc_single_threaded;
 }
 
 /* --- waits -------------------------------------------------------------------------------------- */
@@ -168,7 +168,7 @@ void hold_begin(struct hold_call *call)
 
 	call->hold = NULL;
 	call->epoch = 0;
-	if (!is_worth_a_segment(call) || !shim_begin(&saved_errno))
+	if (!is_worth_a_segment(call->is_busy) || !shim_begin(&saved_errno))
 		return;
 	list = own_list();
 	if (list && track_level() == TRACK_FULL) {
@@ -306,9 +306,9 @@ void hold_put_back(struct seg_hold *hold, uint64_t address)
 /* --- waits for other things than locks ---------------------------------------------------------- */
 
 /* In the thread's list, in a bracket; NULL where nothing is recorded. */
-static struct seg_holds *begin_other(int *saved_errno)
+static struct seg_holds *begin_other(int *saved_errno, bool waits)
 {
-	if (track_level() != TRACK_FULL || !shim_begin(saved_errno))
+	if (track_level() != TRACK_FULL || !is_worth_a_segment(waits) || !shim_begin(saved_errno))
 		return NULL;
 	if (own_list())
 		return shim_self.holds;
@@ -325,7 +325,7 @@ void hold_wait_begin(struct hold_wait *wait)
 		.site = wait->site,
 	};
 	int saved_errno;
-	struct seg_holds *list = begin_other(&saved_errno);
+	struct seg_holds *list = begin_other(&saved_errno, true);
 
 	wait->epoch = 0;
 	wait->lent = NULL;
@@ -384,7 +384,7 @@ void hold_took_semaphore(uint64_t address, uint64_t site)
 				    0);
 		return;
 	}
-	list = begin_other(&saved_errno);
+	list = begin_other(&saved_errno, false);
 	if (!list)
 		return;
 	if (!hold_has_room(list) && !shim_self.frame)
@@ -402,7 +402,7 @@ bool hold_posts_semaphore(uint64_t address)
 
 	if (shim_likely(list))
 		return release_own(list, address);
-	list = begin_other(&saved_errno);
+	list = begin_other(&saved_errno, false);
 	if (!list)
 		return false;
 	was_taken = release_own(list, address);
