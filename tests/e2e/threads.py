@@ -45,7 +45,7 @@ def _(case):
     assert set(held) == set(taken), {hex(a) for a in set(held) ^ set(taken)}
     for address, name in taken.items():
         mode = 1 if "rdlock" in name else 2
-        kind = 2 if "rwlock" in name else 3 if "spin" in name else 1
+        kind = 2 if "rwlock" in name else 3 if "spin" in name else 4 if "sem" in name else 1
         assert held[address] == (kind, mode), (name, held[address])
     assert not case.json("graph")["locks"], "locks that nobody waits for stay out of the graph"
 

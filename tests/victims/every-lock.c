@@ -3,13 +3,18 @@
  * in one thread that holds them all at once; and what looks like a hold and is none.
  * Expect: what it says with "took NAME ADDRESS" is in its list, what it says with "drop" is not.
  */
-#include "threads.h"
+
+#include "tests/victims/threads.h"
+
+#include <threads.h>
 
 #define MANY 40 /* mutexes more: over a hundred locks in all */
 
 static pthread_mutex_t mutexes[MANY + 16];
 static pthread_rwlock_t rwlocks[16];
 static pthread_spinlock_t spins[4];
+static sem_t semaphores[5];
+static mtx_t plain[4];
 static unsigned used_mutexes, used_rwlocks;
 static struct timespec soon;
 
@@ -64,6 +69,21 @@ static void take_all(void)
 	TAKE(pthread_spin_trylock, &spins[1]);
 }
 
+static void take_others(void)
+{
+	for (int i = 0; i < 5; i++)
+		victim_must(sem_init(&semaphores[i], 0, 1), "sem_init");
+	for (int i = 0; i < 4; i++)
+		threads_must(mtx_init(&plain[i], mtx_timed), "mtx_init");
+	TAKE(sem_wait, &semaphores[0]);
+	TAKE(sem_timedwait, &semaphores[1], &soon);
+	TAKE(sem_clockwait, &semaphores[2], CLOCK_REALTIME, &soon);
+	TAKE(sem_trywait, &semaphores[3]);
+	TAKE(mtx_lock, &plain[0]);
+	TAKE(mtx_timedlock, &plain[1], &soon);
+	TAKE(mtx_trylock, &plain[2]);
+}
+
 #define DROP(taken, unlock, object)                           \
 	do {                                                  \
 		threads_must(taken(object), #taken);          \
@@ -86,6 +106,8 @@ static void drop_all(void)
 	DROP(pthread_mutex_lock, pthread_mutex_unlock, mutex);
 	DROP(pthread_rwlock_rdlock, pthread_rwlock_unlock, rwlock);
 	DROP(pthread_rwlock_wrlock, pthread_rwlock_unlock, rwlock);
+	DROP(sem_wait, sem_post, &semaphores[4]);
+	DROP(mtx_lock, mtx_unlock, &plain[3]);
 	pthread_spin_init(&spins[2], PTHREAD_PROCESS_PRIVATE);
 	DROP(pthread_spin_lock, pthread_spin_unlock, &spins[2]);
 	/* In the order in which they were taken. */
@@ -135,6 +157,7 @@ int main(void)
 	clock_gettime(CLOCK_REALTIME, &soon);
 	soon.tv_sec += 60;
 	take_all();
+	take_others();
 	drop_all();
 	fail_all();
 	take_recursive();
