@@ -23,7 +23,8 @@ const struct command command_graph = {
 	.name = "graph",
 	.args = "[TARGET...]",
 	.summary = "Who holds file locks, who waits, and where the holders are",
-	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_OFFLINE,
+	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_LONG_HOLD,
+					    OPTION_LONG_WAIT, OPTION_OFFLINE,
 					    OPTION_SUPPRESS, OPTION_SYSROOT, OPTION_END},
 	.run = run,
 };

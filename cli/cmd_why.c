@@ -1,7 +1,6 @@
 /* lockjam why: from a process that is stuck to what it is really waiting for. */
 #include "config.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -16,20 +15,15 @@
 static int show(struct reading *r, const struct options *o, uint32_t process)
 {
 	struct view *v = &r->view;
-	struct wait_graph looks;
 	struct chain chain;
+	int error =
+		chain_build(&chain, &v->looks, process, o->show_all ? LINKS_MAX_ALL : LINKS_MAX);
 
-	if (wait_graph_init(&looks, v->model, WAIT_LOOKS)) {
-		message(NULL, strerror(ENOMEM), NULL);
-		return EXIT_TROUBLE;
-	}
-	int error = chain_build(&chain, &looks, process, o->show_all ? LINKS_MAX_ALL : LINKS_MAX);
-
-	wait_graph_done(&looks);
 	if (error) {
 		message(NULL, strerror(-error), NULL);
 		return EXIT_TROUBLE;
 	}
+	chain_choose_victim(&chain, &v->looks);
 	o->renderer->why(v, &chain);
 	chain_done(&chain);
 	return view_status(v->model);
@@ -66,8 +60,8 @@ const struct command command_why = {
 	.name = "why",
 	.args = "PID",
 	.summary = "What a process is really waiting for, link by link",
-	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_NO_STOP,
-					    OPTION_OFFLINE, OPTION_MAX_FRAMES, OPTION_SYSROOT,
-					    OPTION_END},
+	.options = (const enum option_id[]){OPTION_DIR, OPTION_FORMAT, OPTION_ALL, OPTION_LONG_HOLD,
+					    OPTION_LONG_WAIT, OPTION_NO_STOP, OPTION_OFFLINE,
+					    OPTION_MAX_FRAMES, OPTION_SYSROOT, OPTION_END},
 	.run = run,
 };

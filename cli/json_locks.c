@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cli/json.h"
+#include "cli/why.h"
 
 /* Follows the waiters to the hold at the queue's head; the wait itself if nobody is known. */
 static uint32_t head_of(const struct model *m, uint32_t lock)
@@ -141,6 +142,28 @@ static void add_party(struct json_object *entry, const char *key, struct json_ob
 	json_object_array_add(json_object_object_get(entry, key), party);
 }
 
+/* What the waiters of each lock wait for in the end; the first of its holders stands for all. */
+static void add_causes(const struct view *v, struct json_object **entries)
+{
+	const struct model *m = v->model;
+
+	for (uint32_t i = 0; i < v->graph.count; i++) {
+		uint32_t lock = v->graph.nodes[i].lock;
+		struct json_object *entry = entries[lock];
+		char *cause;
+
+		if (!entry || m->locks.items[lock].state != LOCK_HELD ||
+		    json_object_object_get_ex(entry, "cause", NULL))
+			continue;
+		uint32_t waiters =
+			json_object_array_length(json_object_object_get(entry, "waiters"));
+
+		cause = waiters ? why_cause_of_hold(v, lock, waiters) : NULL;
+		json_add_text(entry, "cause", cause);
+		free(cause);
+	}
+}
+
 struct json_object *json_locks(struct view *v)
 {
 	const struct model *m = v->model;
@@ -171,6 +194,8 @@ struct json_object *json_locks(struct view *v)
 		if (entry)
 			add_party(entry, is_hold ? "holders" : "waiters", new_party(v, lock));
 	}
+	if (entries)
+		add_causes(v, entries);
 	free(entries);
 	return array;
 }

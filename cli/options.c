@@ -123,6 +123,16 @@ static const char *apply_interval(struct options *o, const char *value)
 	return wrong ? wrong : o->interval_ns < 10000000 ? "less than 10ms" : NULL;
 }
 
+static const char *apply_long_hold(struct options *o, const char *value)
+{
+	return parse_duration(value, &o->long_hold_ns);
+}
+
+static const char *apply_long_wait(struct options *o, const char *value)
+{
+	return parse_duration(value, &o->long_wait_ns);
+}
+
 static const char *apply_suppress(struct options *o, const char *value)
 {
 	o->suppress = value;
@@ -218,6 +228,10 @@ static const struct option_spec specs[] = {
 	 apply_timeout},
 	{OPTION_DURATION, "duration", "TIME", "end after so long (30s, 5m)", apply_duration},
 	{OPTION_INTERVAL, "interval", "TIME", "look so often (default 100ms)", apply_interval},
+	{OPTION_LONG_HOLD, "long-hold", "TIME",
+	 "note locks that others wait for when held for so long (default 1m)", apply_long_hold},
+	{OPTION_LONG_WAIT, "long-wait", "TIME", "note who waits for a lock for so long (default 30s)",
+	 apply_long_wait},
 	{OPTION_EXE, "exe", "FILE", "the program that the core is of", apply_exe},
 	{OPTION_MAX_FRAMES, "max-frames", "N", "cut each backtrace after N frames",
 	 apply_max_frames},

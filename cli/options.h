@@ -27,6 +27,8 @@ enum option_id {
 	OPTION_EXE,
 	OPTION_INJECT,
 	OPTION_INTERVAL,
+	OPTION_LONG_HOLD,
+	OPTION_LONG_WAIT,
 	OPTION_MAX_FRAMES,
 	OPTION_NO_STOP,
 	OPTION_OFFLINE,
@@ -62,6 +64,7 @@ struct options {
 	int error_exitcode;                            /* -1: not given */
 	uint64_t interval_ns, duration_ns, timeout_ns; /* 0: not given */
 	uint64_t threshold_ns;                         /* 0: not given */
+	uint64_t long_hold_ns, long_wait_ns; /* 0: not given */
 	char **operands;                               /* NULL ends */
 	int operand_count;
 };

@@ -73,6 +73,8 @@ int reading_open(struct reading *r, const struct options *o, enum reading_wants 
 					  .exe = o->exe,
 					  .threshold_ns = o->threshold_ns,
 					  .max_frames = o->max_frames,
+					  .long_hold_ns = o->long_hold_ns,
+					  .long_wait_ns = o->long_wait_ns,
 					  .want_events = wants & READING_EVENTS,
 					  .want_handlers = wants & READING_HANDLERS,
 					  .want_threads = wants & READING_THREADS,

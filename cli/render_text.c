@@ -4,12 +4,14 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
 #include "cli/render.h"
 #include "cli/render_text.h"
 #include "cli/text.h"
+#include "cli/why.h"
 #include "collector/model/findings.h"
 
 /* --- pieces -------------------------------------------------------------------------------- */
@@ -117,6 +119,25 @@ static void put_headlines(const struct view *v, uint32_t first, uint32_t end)
 	}
 }
 
+/* What the waiters of a tree wait for in the end, where no deadlock's line says it. */
+static void put_cause(const struct view *v, uint32_t first, uint32_t end)
+{
+	uint32_t lock = v->graph.nodes[first].lock, waiters = 0;
+	char *cause;
+
+	for (uint32_t i = first; i < end; i++)
+		waiters += v->graph.nodes[i].depth > 0;
+	if (!waiters || v->model->locks.items[lock].state != LOCK_HELD)
+		return;
+	cause = why_cause_of_hold(v, lock, waiters);
+	if (!cause)
+		return;
+	fputs("Cause: ", v->out);
+	text_put(v->out, cause);
+	fputc('\n', v->out);
+	free(cause);
+}
+
 void text_headlines(const struct view *v)
 {
 	const struct model *m = v->model;
@@ -157,6 +178,7 @@ void text_graph(struct view *v, uint32_t uncontended_max)
 			v->model->locks.items[lock].state == LOCK_HELD && !v->is_blocker[lock];
 
 		put_headlines(v, i, end);
+		put_cause(v, i, end);
 		if (!is_alone || uncontended++ < uncontended_max)
 			for (uint32_t j = i; j < end; j++)
 				text_lock(v, &v->graph.nodes[j]);

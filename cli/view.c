@@ -17,12 +17,16 @@ int view_init(struct view *v)
 	for (uint32_t i = 0; i < m->locks.count; i++)
 		if (m->locks.items[i].blocker != MODEL_NONE)
 			v->is_blocker[m->locks.items[i].blocker] = true;
-	return graph_build(m, &v->graph);
+	v->has_looks = !wait_graph_init(&v->looks, m, WAIT_LOOKS);
+	return v->has_looks ? graph_build(m, &v->graph) : -ENOMEM;
 }
 
 void view_done(struct view *v)
 {
 	graph_done(&v->graph);
+	if (v->has_looks)
+		wait_graph_done(&v->looks);
+	v->has_looks = false;
 	for (uint32_t i = 0; i < v->backtrace_count; i++)
 		free(v->backtraces[i].doing);
 	free(v->backtraces);

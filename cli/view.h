@@ -10,6 +10,7 @@
 #include "collector/collector.h"
 #include "collector/model/graph.h"
 #include "collector/model/model.h"
+#include "collector/model/wait_graph.h"
 
 /* Why a stack is shown. */
 enum backtrace_kind {
@@ -36,6 +37,8 @@ struct view {
 	struct model *model;
 	struct collector *collector; /* NULL: stacks are shown as they are in the model */
 	struct graph graph;
+	struct wait_graph looks; /* WAIT_LOOKS, of the model */
+	bool has_looks;
 	bool *is_blocker; /* per lock: is somebody queued right behind it? */
 	struct view_backtrace *backtraces;
 	uint32_t backtrace_count;

@@ -9,9 +9,11 @@
 #include "cli/text.h"
 #include "collector/model/findings.h"
 
-#define LINKS_NAMED 3 /* of a longer chain, in the sentence; and its end */
+#define LINKS_OF_CAUSE 30 /* that are followed for a line of the graph */
+#define LINKS_NAMED 3     /* of a longer chain, in the sentence; and its end */
 
-/* --- one link ---------------------------------------------------------------------------------- */
+/* --- one link ----------------------------------------------------------------------------------
+ */
 
 /* A sentence has many names: of a path the last part. */
 static void put_name(FILE *out, const struct model *m, uint32_t process)
@@ -25,7 +27,10 @@ static void put_name(FILE *out, const struct model *m, uint32_t process)
 	}
 	p = &m->processes.items[process];
 	slash = *p->name == '/' ? strrchr(p->name, '/') : NULL;
-	fprintf(out, "%s (pid %d)", slash && slash[1] ? slash + 1 : *p->name ? p->name : "?",
+	fprintf(out, "%s (pid %d)",
+		slash && slash[1] ? slash + 1
+		: *p->name        ? p->name
+				  : "?",
 		p->pid);
 }
 
@@ -141,7 +146,8 @@ char *why_doing(const struct view *v, const struct chain_link *l)
 	return end_text(out, &text);
 }
 
-/* --- the sentence ------------------------------------------------------------------------------ */
+/* --- the sentence ------------------------------------------------------------------------------
+ */
 
 const struct model_finding *why_deadlock(const struct model *m, const struct chain_link *l)
 {
@@ -194,7 +200,8 @@ static void put_relation(FILE *out, const struct model *m, const struct chain *c
 static const char *doubt(const struct model *m, const struct chain *c, const struct chain_link *l)
 {
 	for (const struct chain_link *at = &c->links[l->back]; at <= l; at++) {
-		const struct model_wait *w = at->wait == MODEL_NONE ? NULL : &m->waits.items[at->wait];
+		const struct model_wait *w =
+			at->wait == MODEL_NONE ? NULL : &m->waits.items[at->wait];
 		const char *unseen = at != &c->links[l->back] && at->need != MODEL_NONE
 					     ? m->needs.items[at->need].unseen
 					     : NULL;
@@ -227,13 +234,14 @@ static void put_link(FILE *out, const struct view *v, const struct chain *c,
 	put_doing(out, v, l);
 }
 
-static void put_chain(FILE *out, const struct view *v, const struct chain *c)
+/* The first one's name and doing are joined by `first`. */
+static void put_chain(FILE *out, const struct view *v, const struct chain *c, const char *first)
 {
 	const struct chain_link *root = why_root(c);
 	uint32_t shown = 0;
 
 	put_name(out, v->model, c->links->process);
-	fputc(' ', out);
+	fputs(first, out);
 	for (const struct chain_link *l = c->links; l; l = next_link(c, l)) {
 		const struct model_finding *f = why_deadlock(v->model, l);
 
@@ -262,7 +270,7 @@ static void put_sentence(FILE *out, const struct view *v, const struct chain *c)
 	if (f)
 		fprintf(out, "%s: ", finding_info(f->kind)->title);
 	if (chain_is_stuck(c, m)) {
-		put_chain(out, v, c);
+		put_chain(out, v, c, " ");
 		return;
 	}
 	put_name(out, m, c->links->process);
@@ -284,7 +292,36 @@ char *why_sentence(const struct view *v, const struct chain *c)
 	return end_text(out, &text);
 }
 
-/* --- what to do -------------------------------------------------------------------------------- */
+static bool has_cause(const struct view *v, const struct chain *c)
+{
+	const struct chain_link *root = why_root(c);
+
+	return root->end != CHAIN_ENDED && root->end != CHAIN_UNSEEN && root->end != CHAIN_HEAP &&
+	       !why_deadlock(v->model, c->links);
+}
+
+char *why_cause_of_hold(const struct view *v, uint32_t lock, uint32_t waiters)
+{
+	uint32_t process = v->model->locks.items[lock].process;
+	char *text = NULL;
+	size_t size;
+	struct chain c;
+	FILE *out;
+
+	if (process == MODEL_NONE || chain_build(&c, &v->looks, process, LINKS_OF_CAUSE))
+		return NULL;
+	out = has_cause(v, &c) ? open_memstream(&text, &size) : NULL;
+	if (out) {
+		fprintf(out, waiters == 1 ? "%u waits for " : "%u wait for ", waiters);
+		put_chain(out, v, &c, ", which ");
+		text = end_text(out, &text);
+	}
+	chain_done(&c);
+	return text;
+}
+
+/* --- what to do --------------------------------------------------------------------------------
+ */
 
 static bool is_wait(const struct model *m, const struct chain_link *l, enum wait_kind kind)
 {
@@ -301,8 +338,9 @@ static bool put_gentle(FILE *out, const struct model *m, const struct chain_link
 	else if (root->end == CHAIN_TRACED || is_wait(m, root, WAIT_TRACED))
 		fprintf(out, "let the debugger of pid %d go on, or detach it", pid);
 	else if (root->end == CHAIN_DISK || is_wait(m, root, WAIT_DISK))
-		fprintf(out, "look after the device or server that pid %d waits for: until that "
-			     "answers not even SIGKILL ends it",
+		fprintf(out,
+			"look after the device or server that pid %d waits for: until that "
+			"answers not even SIGKILL ends it",
 			pid);
 	else
 		return false;
@@ -343,13 +381,14 @@ char *why_advice(const struct view *v, const struct chain *c)
 	return NULL;
 }
 
-/* --- for scripts ------------------------------------------------------------------------------- */
+/* --- for scripts -------------------------------------------------------------------------------
+ */
 
 static const char *const end_words[CHAIN_ENDS] = {
-	[CHAIN_CYCLE] = "circle",    [CHAIN_HEAP] = "heap",       [CHAIN_OWNER] = "owner",
-	[CHAIN_ENDED] = "ended",     [CHAIN_STOPPED] = "stopped", [CHAIN_TRACED] = "traced",
-	[CHAIN_DISK] = "disk",       [CHAIN_RUNS] = "running",    [CHAIN_BLOCKED] = "blocked",
-	[CHAIN_UNSEEN] = "unseen",   [CHAIN_CUT] = "cut",
+	[CHAIN_CYCLE] = "circle",  [CHAIN_HEAP] = "heap",       [CHAIN_OWNER] = "owner",
+	[CHAIN_ENDED] = "ended",   [CHAIN_STOPPED] = "stopped", [CHAIN_TRACED] = "traced",
+	[CHAIN_DISK] = "disk",     [CHAIN_RUNS] = "running",    [CHAIN_BLOCKED] = "blocked",
+	[CHAIN_UNSEEN] = "unseen", [CHAIN_CUT] = "cut",
 };
 
 const char *why_cause(const struct model *m, const struct chain *c)

@@ -15,6 +15,12 @@ char *why_doing(const struct view *v, const struct chain_link *l);
 /* From the process that was asked about to the cause. */
 char *why_sentence(const struct view *v, const struct chain *c);
 
+/*
+ * What those wait for in the end who wait for a hold: "2 wait for imapd (pid 3301), which is
+ * stopped by a signal". NULL also where nothing is known, or a deadlock's own line says it.
+ */
+char *why_cause_of_hold(const struct view *v, uint32_t lock, uint32_t waiters);
+
 /* Which process to end, or what else lets it go on. */
 char *why_advice(const struct view *v, const struct chain *c);
 

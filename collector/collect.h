@@ -29,6 +29,7 @@ struct collect_options {
 	bool is_kernel_only; /* live: leave the sessions out */
 	bool is_lenient;     /* live: a target that is not there is no error */
 	bool is_narrow;      /* live: names mean only processes that lock something */
+	uint64_t long_hold_ns, long_wait_ns; /* from when on they are told; 0: as usual */
 	bool want_events;    /* fill model.events */
 	bool want_threads;   /* all threads of the targets; of several targets those that cannot be
 			      * looked at are noted */

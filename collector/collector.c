@@ -81,6 +81,8 @@ static int look(struct collector *c, const struct collect_options *options,
 	c->proc = proc_new(options->proc_root ? options->proc_root : "/");
 	if (!c->model || !c->proc)
 		return collect_fail(error, -ENOMEM, "memory", strerror(ENOMEM), "");
+	c->model->limits.long_hold_ns = options->long_hold_ns;
+	c->model->limits.long_wait_ns = options->long_wait_ns;
 	c->gather = (struct gather){.m = c->model, .proc = c->proc, .options = &c->options};
 	for (size_t i = 0; !r && i < sizeof(sources) / sizeof(sources[0]); i++) {
 		r = sources[i]->collect(&c->gather, error);

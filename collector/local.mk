@@ -18,6 +18,7 @@ collector_libcollector_a_SOURCES = \
 	collector/analysis/analysis_errno.c \
 	collector/analysis/analysis_flags.c \
 	collector/analysis/analysis_group.c \
+	collector/analysis/analysis_hold.c \
 	collector/analysis/analysis_interrupted.c \
 	collector/analysis/analysis_exec.c \
 	collector/analysis/analysis_jumps.c \

@@ -59,6 +59,7 @@ tests_unit_unit_SOURCES = \
 	tests/unit/suites.def \
 	tests/unit/unit.c \
 	tests/unit/unit.h \
+	tests/unit/analysis_hold.c \
 	tests/unit/wait_graph.c \
 	tests/unit/waits.c
 

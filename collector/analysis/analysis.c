@@ -34,6 +34,7 @@ static void (*const detectors[])(struct model *m) = {
 	detect_exec, /* after detect_blocked: it tells why */
 	detect_orders,
 	detect_losses,
+	detect_holds,
 	/* clang-format on */
 };
 
@@ -176,7 +177,8 @@ void analyse(struct model *m)
 /* The dead will never be seen otherwise. */
 static bool is_to_be_confirmed(const struct model *m, const struct model_finding *f)
 {
-	return f->kind == FINDING_DEADLOCK_CYCLE && f->processes[0] != MODEL_NONE &&
+	return (f->kind == FINDING_DEADLOCK_CYCLE || f->kind == FINDING_DEAD_OWNER) &&
+	       f->processes[0] != MODEL_NONE &&
 	       m->processes.items[f->processes[0]].state == PROCESS_LIVE;
 }
 
@@ -236,7 +238,7 @@ void analysis_confirm(struct model *m, const struct model *again)
 		const struct model_finding *f = &m->findings.items[i];
 		if (!is_to_be_confirmed(m, f) || is_found_again(m, f, again))
 			m->findings.items[kept++] = *f;
-		else
+		else if (f->deadlock)
 			forget_deadlock(m, f->deadlock);
 	}
 	m->findings.count = kept;

@@ -18,11 +18,12 @@ uint32_t analysis_next_flags(const struct model *m, uint32_t handler, uint32_t a
  * judged must be classified before (stacks_classify). */
 void analyse(struct model *m);
 
-/* There is a DEADLOCK_CYCLE of living processes among the findings. */
+/* There is something among the findings, of living processes, that only a second look proves:
+ * DEADLOCK_CYCLE, DEAD_OWNER. */
 bool analysis_has_cycle(const struct model *m);
 
-/* Takes out each DEADLOCK_CYCLE of living processes that is not found again in a model made later:
- * the same processes, files and, where they are known, the same requests. */
+/* Takes out each of them that is not found again in a model made later: the same processes, locks
+ * and, where they are known, the same requests. */
 void analysis_confirm(struct model *m, const struct model *again);
 
 #endif

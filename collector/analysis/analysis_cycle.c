@@ -6,8 +6,8 @@
  * back into it; the cycle is one of them). What waits behind a cycle is no deadlock of its own.
  *
  * A cycle in which every thread only waits to be told something, by data, may be two that are idle:
- * a signal to either would go unseen here. At least one must wait for what only an end, a release or
- * room in a full pipe gives.
+ * a signal to either would go unseen here. At least one must wait for what only an end, a release
+ * or room in a full pipe gives.
  *
  * Of the living only what the kernel or glibc says counts, and locks of a running process's record.
  * Of those who ended without leaving by themselves, their records: a wait is granted when its last
@@ -78,8 +78,8 @@ static void link_edges(const struct wait_graph *g, struct edge *edges, const uin
 
 		edges[i] = (struct edge){.need = need, .next = MODEL_NONE};
 		if (need != MODEL_NONE)
-			edges[i].next = wait_behind(
-				g, first_stuck, &m->ways.items[m->needs.items[need].first_way]);
+			edges[i].next = wait_behind(g, first_stuck,
+						    &m->ways.items[m->needs.items[need].first_way]);
 	}
 }
 
@@ -126,7 +126,8 @@ static void mark_wait(struct model *m, const struct edge *edges, uint32_t wait, 
 	w->stuck_by = edges[wait].next;
 }
 
-static void mark_deadlock(struct model *m, const struct edge *edges, uint32_t start, uint32_t number)
+static void mark_deadlock(struct model *m, const struct edge *edges, uint32_t start,
+			  uint32_t number)
 {
 	uint32_t i = start;
 
@@ -168,7 +169,8 @@ static void mark_others(struct model *m, struct edge *edges)
 			i = edges[i].next;
 		uint32_t number = m->waits.items[i].deadlock;
 
-		for (i = start; edges[i].next != MODEL_NONE && !m->waits.items[i].deadlock; i = next) {
+		for (i = start; edges[i].next != MODEL_NONE && !m->waits.items[i].deadlock;
+		     i = next) {
 			next = edges[i].next;
 			if (number)
 				mark_wait(m, edges, i, number);

@@ -13,7 +13,8 @@ static const char evidence_observed[] =
 	"itself in such a request";
 
 static const char evidence_mixed[] =
-	"observed twice: each of these threads slept in its wait all the time between two looks, and "
+	"observed twice: each of these threads slept in its wait all the time between two looks, "
+	"and "
 	"every thread that could end one of these waits is itself in such a wait";
 
 static const char evidence_recorded[] =
@@ -37,11 +38,21 @@ static bool is_for_file(const struct model *m, const struct model_wait *w)
 	return w->kind == WAIT_LOCK && !lock_is_of_threads(m->locks.items[w->lock].kind);
 }
 
+/* "/bin/x (pid 5)", "/bin/x (pid 5), thread 7": of a process that has others. */
+static const char *party_text(struct model *m, uint32_t process, uint32_t thread)
+{
+	const char *name = analysis_process_text(m, process);
+
+	if (thread == MODEL_NONE || m->threads.items[thread].tid == m->processes.items[process].pid)
+		return name;
+	return model_stringf(m, "%s, thread %d", name, (int)m->threads.items[thread].tid);
+}
+
 /* " held by /bin/x (pid 5)", ", of which /bin/x (pid 5) has the other end and 2 others, too" */
 static const char *holder_text(struct model *m, const struct model_need *need)
 {
 	const struct model_way way = m->ways.items[need->first_way];
-	const char *name = analysis_process_text(m, way.process);
+	const char *name = party_text(m, way.process, way.thread);
 	const char *others = need->hold != MODEL_NONE || need->way_count < 2
 				     ? ""
 				     : model_stringf(m, " (and %u more, who are stuck, too)",
@@ -72,7 +83,8 @@ static const char *edge_text(struct model *m, const struct model_wait *w,
 static const char *cycle_headline(struct model *m, const struct edge *edges, uint32_t start,
 				  uint32_t length)
 {
-	const char *name = analysis_process_text(m, m->waits.items[start].process), *text = name;
+	const struct model_wait *first = &m->waits.items[start];
+	const char *name = party_text(m, first->process, first->thread), *text = name;
 	uint32_t i = start;
 
 	if (length == 1)
@@ -93,14 +105,29 @@ static uint32_t asked_at(const struct model *m, const struct model_wait *w)
 	return w->kind == WAIT_LOCK ? m->locks.items[w->lock].stack : MODEL_NONE;
 }
 
+/* FNV-1a, a number at a time. */
+static void add_identity(struct model_finding *f, uint64_t number)
+{
+	f->identity = (f->identity ^ number) * UINT64_C(0x100000001b3) + 1;
+}
+
 static void add_asked(struct model *m, struct model_finding *f, const struct model_wait *w)
 {
 	analysis_add_process(f, w->process);
 	if (w->since_ns && (!f->first_ns || w->since_ns < f->first_ns))
 		f->first_ns = w->since_ns;
-	/* Since when is measured, where no record tells it: each time a little different. */
-	f->identity = (f->identity ^ (w->request ? w->request : w->since_ns)) *
-		      UINT64_C(0x100000001b3);
+	add_identity(f, m->processes.items[w->process].pid);
+	add_identity(f, m->threads.items[w->thread].tid);
+	add_identity(f, w->kind);
+	add_identity(f, w->request);
+	if (w->kind == WAIT_LOCK) {
+		const struct model_lock *l = &m->locks.items[w->lock];
+
+		if (!w->request)
+			add_identity(f, l->since_ns);
+		add_identity(f, m->resources.items[l->resource].ino);
+		add_identity(f, m->resources.items[l->resource].address);
+	}
 	analysis_add_stack(f, asked_at(m, w),
 			   model_stringf(m, "pid %d asks for a %s",
 					 (int)m->processes.items[w->process].pid, w->object));
@@ -140,10 +167,10 @@ void cycle_report(struct model *m, const struct edge *edges, uint32_t start, uin
 	} while (i != start);
 	f->last_ns = m->now_ns;
 	f->headline = cycle_headline(m, edges, start, length);
-	f->evidence = is_ended && is_of_files &&
-				      m->locks.items[m->waits.items[start].lock].is_sampled
-			      ? evidence_sampled
-		      : is_ended    ? evidence_recorded
-		      : is_of_files ? evidence_observed
-				    : evidence_mixed;
+	f->evidence =
+		is_ended && is_of_files && m->locks.items[m->waits.items[start].lock].is_sampled
+			? evidence_sampled
+		: is_ended    ? evidence_recorded
+		: is_of_files ? evidence_observed
+			      : evidence_mixed;
 }

@@ -25,6 +25,7 @@ void detect_pipes(struct model *m);    /* SIGPIPE_DEFAULT */
 void detect_exec(struct model *m);     /* LOST_BY_EXEC */
 void detect_orders(struct model *m);   /* LOCK_ORDER, UPGRADE_DEADLOCK */
 void detect_losses(struct model *m);   /* POSIX_LOCK_DROPPED, LOCK_NOT_INHERITED, UNLOCK_NOT_HELD */
+void detect_holds(struct model *m);    /* BLOCKED_WHILE_HOLDING, DEAD_OWNER and their kin */
 
 /* A new finding with the severity of its kind; NULL if memory is out. The pointer is valid until
  * the next one is added. */

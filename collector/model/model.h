@@ -98,6 +98,7 @@ struct model_thread {
 				 unknown */
 	char task_state;      /* of /proc/PID/stat ('S', 'R', 'D', ...), 0 unknown */
 	long syscall;         /* number it is blocked in, -1 none or unknown */
+	uint64_t asleep_since_ns; /* who asks for a file lock; 0 not asked, or running */
 	uint64_t ran_ns; /* on a processor since it began: the same at two looks, it has slept in
 			  * between; 0 not asked */
 	uint64_t syscall_args[6];
@@ -560,6 +561,9 @@ struct model {
 	uint64_t now_ns;      /* CLOCK_MONOTONIC when it was made; last time in a dead session */
 	uint64_t now_real_ns; /* the same moment on CLOCK_REALTIME */
 	bool is_live;         /* made from the running system */
+	struct {
+		uint64_t long_hold_ns, long_wait_ns; /* 0: as usual */
+	} limits;
 	struct model_core core;
 	struct model_sampling sampling;
 	MODEL_ARRAY(struct model_process) processes;

@@ -8,36 +8,20 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define THREADS_MAX 4    /* of the process that was asked about */
-#define NEEDS_MAX 3      /* that are followed, of one wait */
-#define WAYS_MAX 2       /* of one need */
+#define THREADS_MAX 4     /* of the process that was asked about */
+#define NEEDS_MAX 3       /* that are followed, of one wait */
+#define WAYS_MAX 2        /* of one need */
 #define CANDIDATES_MAX 48 /* whose end is tried out */
 
 struct walker {
 	struct chain *chain;
-	struct wait_graph *g;
+	const struct wait_graph *g;
 	const struct model *m;
-	uint32_t *wait_of; /* by thread: its wait, MODEL_NONE none */
 	uint32_t *link_of; /* by thread: 1 + the link that tells of it */
 	uint32_t limit;
 	struct chain_link *stack; /* links that were not gone into yet */
 	uint32_t stack_count;
 };
-
-bool wait_kind_is_idle(enum wait_kind kind)
-{
-	switch (kind) {
-	case WAIT_ACCEPT:
-	case WAIT_TERMINAL:
-	case WAIT_EVENTS:
-	case WAIT_SIGNAL:
-	case WAIT_SLEEP:
-	case WAIT_REMOTE:
-		return true;
-	default:
-		return false;
-	}
-}
 
 static struct chain_link *push(struct walker *k, uint32_t parent, uint32_t process, uint32_t thread)
 {
@@ -46,7 +30,7 @@ static struct chain_link *push(struct walker *k, uint32_t parent, uint32_t proce
 	*l = (struct chain_link){.parent = parent,
 				 .process = process,
 				 .thread = thread,
-				 .wait = thread == MODEL_NONE ? MODEL_NONE : k->wait_of[thread],
+				 .wait = thread == MODEL_NONE ? MODEL_NONE : k->g->any_wait[thread],
 				 .need = MODEL_NONE,
 				 .way = MODEL_NONE,
 				 .back = MODEL_NONE};
@@ -143,7 +127,8 @@ static bool is_followed(const struct model *m, const struct model_wait *w)
 	return false;
 }
 
-static void push_way(struct walker *k, uint32_t parent, uint32_t need, uint32_t way, uint32_t thread)
+static void push_way(struct walker *k, uint32_t parent, uint32_t need, uint32_t way,
+		     uint32_t thread)
 {
 	uint32_t process = way == MODEL_NONE ? MODEL_NONE : k->m->ways.items[way].process;
 	struct chain_link *l = push(k, parent, process, thread);
@@ -247,11 +232,25 @@ static void walk(struct walker *k)
 	}
 }
 
-/* --- the beginning ----------------------------------------------------------------------------- */
+/* --- the beginning -----------------------------------------------------------------------------
+ */
 
-static bool is_for_others(const struct model *m, const struct model_wait *w)
+/* It waits for others, who should not have to be waited for: not for work, data or an end. */
+static bool is_hard(const struct model *m, const struct model_wait *w)
 {
-	return w->deadlock || (is_followed(m, w) && !wait_kind_is_idle(w->kind));
+	if (w->deadlock)
+		return true;
+	switch (w->kind) {
+	case WAIT_LOCK:
+	case WAIT_BARRIER:
+		return is_followed(m, w);
+	case WAIT_STOPPED:
+	case WAIT_TRACED:
+	case WAIT_DISK:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void begin(struct walker *k, uint32_t process)
@@ -260,10 +259,10 @@ static void begin(struct walker *k, uint32_t process)
 	struct chain *c = k->chain;
 
 	for (uint32_t i = 0; i < m->threads.count; i++) {
-		uint32_t wait = k->wait_of[i];
+		uint32_t wait = k->g->any_wait[i];
 
 		if (m->threads.items[i].process != process || wait == MODEL_NONE ||
-		    !is_for_others(m, &m->waits.items[wait]))
+		    !is_hard(m, &m->waits.items[wait]))
 			continue;
 		if (k->stack_count < THREADS_MAX)
 			push(k, MODEL_NONE, process, i);
@@ -275,7 +274,8 @@ static void begin(struct walker *k, uint32_t process)
 	turn_around(k, 0);
 }
 
-/* --- whose end would help ---------------------------------------------------------------------- */
+/* --- whose end would help ----------------------------------------------------------------------
+ */
 
 /* Later ones win where as many would go on: who has waited for a shorter time has less to lose. */
 static bool is_better(const struct model *m, const struct chain *c, uint32_t freed,
@@ -303,21 +303,19 @@ static bool was_tried(const struct chain *c, uint32_t link)
 	return false;
 }
 
-static void choose_victim(struct walker *k)
+void chain_choose_victim(struct chain *c, struct wait_graph *looks)
 {
-	struct chain *c = k->chain;
 	uint32_t tried = 0;
 
-	c->victim = MODEL_NONE;
 	for (uint32_t i = 0; i < c->count && tried < CANDIDATES_MAX; i++) {
 		const struct chain_link *l = &c->links[i];
 
-		if (!can_be_ended(k->m, l) || was_tried(c, i))
+		if (!can_be_ended(looks->m, l) || was_tried(c, i))
 			continue;
-		uint32_t freed = wait_graph_count_freed(k->g, l->process);
+		uint32_t freed = wait_graph_count_freed(looks, l->process);
 
 		tried++;
-		if (freed == UINT32_MAX || !freed || !is_better(k->m, c, freed, l))
+		if (freed == UINT32_MAX || !freed || !is_better(looks->m, c, freed, l))
 			continue;
 		c->victim = l->process;
 		c->freed = freed;
@@ -329,32 +327,13 @@ static bool make_tables(struct walker *k)
 	size_t threads = k->m->threads.count + (size_t)1;
 
 	k->chain->links = calloc(k->limit + (size_t)1, sizeof(*k->chain->links));
-	k->stack = calloc(k->limit * (size_t)(NEEDS_MAX * WAYS_MAX) + THREADS_MAX,
-			  sizeof(*k->stack));
-	k->wait_of = calloc(threads, sizeof(*k->wait_of));
+	k->stack =
+		calloc(k->limit * (size_t)(NEEDS_MAX * WAYS_MAX) + THREADS_MAX, sizeof(*k->stack));
 	k->link_of = calloc(threads, sizeof(*k->link_of));
-	return k->chain->links && k->stack && k->wait_of && k->link_of;
+	return k->chain->links && k->stack && k->link_of;
 }
 
-/* The request for a lock is what was looked at closest. */
-static void find_waits(struct walker *k)
-{
-	const struct model *m = k->m;
-
-	for (uint32_t i = 0; i < m->threads.count; i++)
-		k->wait_of[i] = MODEL_NONE;
-	for (uint32_t i = 0; i < m->waits.count; i++) {
-		uint32_t thread = m->waits.items[i].thread;
-
-		if (thread == MODEL_NONE)
-			thread = k->g->main[m->waits.items[i].process];
-		if (thread != MODEL_NONE &&
-		    (k->wait_of[thread] == MODEL_NONE || m->waits.items[i].kind == WAIT_LOCK))
-			k->wait_of[thread] = i;
-	}
-}
-
-int chain_build(struct chain *c, struct wait_graph *looks, uint32_t process, uint32_t limit)
+int chain_build(struct chain *c, const struct wait_graph *looks, uint32_t process, uint32_t limit)
 {
 	struct walker k = {.chain = c, .g = looks, .m = looks->m, .limit = limit};
 
@@ -362,15 +341,13 @@ int chain_build(struct chain *c, struct wait_graph *looks, uint32_t process, uin
 	bool is_ok = make_tables(&k);
 
 	if (is_ok) {
-		find_waits(&k);
 		begin(&k, process);
 		walk(&k);
-		choose_victim(&k);
+		c->victim = MODEL_NONE;
 	} else {
 		chain_done(c);
 	}
 	free(k.stack);
-	free(k.wait_of);
 	free(k.link_of);
 	return is_ok ? 0 : -ENOMEM;
 }
@@ -381,15 +358,19 @@ void chain_done(struct chain *c)
 	*c = (struct chain){0};
 }
 
+static bool is_link_stuck(const struct model *m, const struct chain_link *l)
+{
+	if (l->end == CHAIN_HEAP || l->end == CHAIN_STOPPED || l->end == CHAIN_TRACED ||
+	    l->end == CHAIN_DISK)
+		return true;
+	return l->wait != MODEL_NONE && is_hard(m, &m->waits.items[l->wait]);
+}
+
+/* Who waits for data of somebody who waits for a lock is stuck, too. */
 bool chain_is_stuck(const struct chain *c, const struct model *m)
 {
-	const struct chain_link *l = c->links;
-
-	const struct model_wait *w = l->wait == MODEL_NONE ? NULL : &m->waits.items[l->wait];
-
-	if (w && l->end != CHAIN_HEAP)
-		return w->kind == WAIT_STOPPED || w->kind == WAIT_TRACED || w->kind == WAIT_DISK ||
-		       is_for_others(m, w);
-	return l->end == CHAIN_HEAP || l->end == CHAIN_STOPPED || l->end == CHAIN_TRACED ||
-	       l->end == CHAIN_DISK;
+	for (uint32_t i = 0; i < c->count && c->links[i].depth == i; i++)
+		if (is_link_stuck(m, &c->links[i]))
+			return true;
+	return false;
 }

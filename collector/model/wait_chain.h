@@ -43,23 +43,23 @@ struct chain {
 	struct chain_link *links; /* each behind its parent, depth first */
 	uint32_t count;
 	uint32_t threads_left_out; /* of the process that wait, too */
-	/* Whose end would let the most others go on, and how many; MODEL_NONE: nobody's would. */
+	/* Whose end would let the most others go on, and how many; MODEL_NONE: nobody's would, or
+	 * nobody asked (chain_choose_victim). */
 	uint32_t victim;
 	uint32_t freed;
 };
 
 /*
  * From the threads of `process` that wait for others, or its main thread, if none does. `looks`:
- * the graph of the same model, WAIT_LOOKS; unchanged afterwards. At most `limit` links. 0 or
- * -ENOMEM.
+ * the graph of the same model, WAIT_LOOKS. At most `limit` links. 0 or -ENOMEM.
  */
-int chain_build(struct chain *c, struct wait_graph *looks, uint32_t process, uint32_t limit);
+int chain_build(struct chain *c, const struct wait_graph *looks, uint32_t process, uint32_t limit);
 void chain_done(struct chain *c);
+
+/* Tries out on the graph, which is put back, whose end would help. */
+void chain_choose_victim(struct chain *c, struct wait_graph *looks);
 
 /* The process waits, and not only for work to come or for time to pass. */
 bool chain_is_stuck(const struct chain *c, const struct model *m);
-
-/* The wait of its kind is what idle programs do: nobody is to blame for it. */
-bool wait_kind_is_idle(enum wait_kind kind);
 
 #endif

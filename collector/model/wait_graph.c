@@ -35,7 +35,8 @@ bool wait_kind_is_closed(enum wait_kind kind)
 /* Data that a signal handler may send, too: the self-pipe of many programs. */
 static bool is_by_data(enum wait_kind kind)
 {
-	return kind == WAIT_PIPE || kind == WAIT_SOCKET || kind == WAIT_EVENTS || kind == WAIT_MESSAGE;
+	return kind == WAIT_PIPE || kind == WAIT_SOCKET || kind == WAIT_EVENTS ||
+	       kind == WAIT_MESSAGE;
 }
 
 static bool is_by_end(enum wait_kind kind)
@@ -98,7 +99,8 @@ static bool is_candidate(const struct wait_graph *g, uint32_t wait)
 	return g->view == WAIT_PROOF ? can_be_proven(g->m, w) : looks_stuck(w);
 }
 
-/* --- tables ------------------------------------------------------------------------------------ */
+/* --- tables ------------------------------------------------------------------------------------
+ */
 
 static uint32_t *new_table(uint32_t count)
 {
@@ -117,13 +119,15 @@ static bool make_tables(struct wait_graph *g)
 	struct {
 		uint32_t **table, count;
 	} tables[] = {
-		{&g->thread_wait, threads},  {&g->threads, processes},   {&g->main, processes},
-		{&g->wait_group, waits},     {&g->group_next, waits},    {&g->group_first, waits},
-		{&g->need_group, needs},     {&g->need_set, needs},      {&g->need_next, needs},
-		{&g->set_first, needs},      {&g->way_set, ways},        {&g->way_next, ways},
-		{&g->thread_way, threads},   {&g->process_way, processes}, {&g->gone_next, ways},
-		{&g->process_gone, processes}, {&g->work, threads},
-		{&g->is_known, threads},
+		{&g->thread_wait, threads}, {&g->threads, processes},
+		{&g->main, processes},      {&g->wait_group, waits},
+		{&g->group_next, waits},    {&g->group_first, waits},
+		{&g->need_group, needs},    {&g->need_set, needs},
+		{&g->need_next, needs},     {&g->set_first, needs},
+		{&g->way_set, ways},        {&g->way_next, ways},
+		{&g->thread_way, threads},  {&g->process_way, processes},
+		{&g->gone_next, ways},      {&g->process_gone, processes},
+		{&g->work, threads},        {&g->any_wait, threads},
 	};
 	bool is_ok = true;
 
@@ -160,7 +164,7 @@ void wait_graph_done(struct wait_graph *g)
 	free(g->gone_next);
 	free(g->process_gone);
 	free(g->work);
-	free(g->is_known);
+	free(g->any_wait);
 	free(g->state);
 }
 
@@ -178,12 +182,14 @@ static void count_threads(struct wait_graph *g)
 			continue;
 		g->threads[t->process] =
 			g->threads[t->process] == UINT32_MAX ? 1 : g->threads[t->process] + 1;
-		if (g->main[t->process] == MODEL_NONE || t->tid == m->processes.items[t->process].pid)
+		if (g->main[t->process] == MODEL_NONE ||
+		    t->tid == m->processes.items[t->process].pid)
 			g->main[t->process] = i;
 	}
 }
 
-/* Two waits of one thread cannot be; the request for a lock is the one that was looked at closest. */
+/* Two waits of one thread cannot be; the request for a lock is the one that was looked at closest.
+ */
 static void choose_waits(struct wait_graph *g)
 {
 	const struct model *m = g->m;
@@ -191,8 +197,9 @@ static void choose_waits(struct wait_graph *g)
 	for (uint32_t i = 0; i < m->waits.count; i++) {
 		uint32_t thread = m->waits.items[i].thread;
 
-		if (thread != MODEL_NONE)
-			g->is_known[thread] = 1;
+		if (thread != MODEL_NONE &&
+		    (g->any_wait[thread] == MODEL_NONE || m->waits.items[i].kind == WAIT_LOCK))
+			g->any_wait[thread] = i;
 		if (!is_candidate(g, i))
 			continue;
 		if (g->thread_wait[thread] == MODEL_NONE ||
@@ -362,14 +369,15 @@ static void link_ways(struct wait_graph *g)
 	}
 }
 
-/* --- solving ----------------------------------------------------------------------------------- */
+/* --- solving -----------------------------------------------------------------------------------
+ */
 
 /* Blocked, nobody has said in what. */
 static bool looks_blocked(const struct wait_graph *g, uint32_t thread)
 {
 	char state = g->m->threads.items[thread].task_state;
 
-	return g->view == WAIT_LOOKS && g->is_known[thread] == MODEL_NONE &&
+	return g->view == WAIT_LOOKS && g->any_wait[thread] == MODEL_NONE &&
 	       (state == 'S' || state == 'T' || state == 't' || state == 'D');
 }
 
@@ -489,7 +497,8 @@ int wait_graph_init(struct wait_graph *g, const struct model *m, enum wait_view 
 	return is_ok ? 0 : -ENOMEM;
 }
 
-/* --- what if ----------------------------------------------------------------------------------- */
+/* --- what if -----------------------------------------------------------------------------------
+ */
 
 /* A lock that others share stays locked; the end of a child is what its parent waits for. */
 static void remove_ways(struct wait_graph *g, uint32_t process)

@@ -24,7 +24,7 @@ struct wait_graph {
 	const struct model *m;
 	enum wait_view view;
 	uint32_t *thread_wait; /* by thread: the wait that may be stuck; MODEL_NONE none */
-	uint32_t *is_known;    /* by thread: not MODEL_NONE: it is in some wait */
+	uint32_t *any_wait;    /* by thread: the wait that it is in, of whatever kind; MODEL_NONE */
 	uint32_t *threads;     /* by process: how many have not ended; UINT32_MAX: not known */
 	uint32_t *main;        /* by process: the thread that stands for it, MODEL_NONE unknown */
 	uint32_t *wait_group;  /* by wait: those with the same needs are one group */

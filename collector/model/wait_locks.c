@@ -16,13 +16,14 @@ struct maker {
 	struct model *m;
 	uint32_t *locks; /* all that are not stale, by resource, then by time */
 	uint32_t lock_count;
-	uint32_t *first;     /* by resource: its first in locks; one more at the end */
-	uint32_t *waits;     /* requests, those for the same one behind the other */
+	uint32_t *first; /* by resource: its first in locks; one more at the end */
+	uint32_t *waits; /* requests, those for the same one behind the other */
 	uint32_t wait_count;
-	uint64_t *ends;      /* by process: it lived no longer than this */
-	uint32_t *threads;   /* by process: how many it has; 0 unknown */
-	uint32_t *only;      /* by process: its last thread */
-	uint32_t *holds_of;  /* by process: 1 + the resource of which it was seen to hold something */
+	uint64_t *ends;    /* by process: it lived no longer than this */
+	uint32_t *threads; /* by process: how many it has; 0 unknown */
+	uint32_t *only;    /* by process: its last thread */
+	uint32_t
+		*holds_of; /* by process: 1 + the resource of which it was seen to hold something */
 	uint32_t *way_first, *way_count; /* by hold: where its ways are; UINT32_MAX not yet */
 	const char **way_unseen;         /* by hold: why they are not all */
 };
@@ -54,7 +55,8 @@ static const char *doubt(const struct model *m, const struct model_lock *l)
 		return "whose it is was deduced, not observed";
 	if (l->evidence == EVIDENCE_OBSERVED)
 		return m->is_live ? NULL : "it was seen in a system that is not this one";
-	/* The record of a living process is of this moment; only of files the kernel knows better. */
+	/* The record of a living process is of this moment; only of files the kernel knows better.
+	 */
 	if (is_of_now(m, l))
 		return m->is_live && lock_is_of_threads(l->kind)
 			       ? NULL
@@ -71,7 +73,8 @@ const char *wait_lock_text(struct model *m, const struct model_lock *l)
 	const char *mode = l->mode == MODE_WRITE ? "WRITE" : "READ";
 
 	if (lock_is_of_threads(l->kind))
-		return l->kind == LOCK_RWLOCK ? model_stringf(m, "%s (%s)", r->path, mode) : r->path;
+		return l->kind == LOCK_RWLOCK ? model_stringf(m, "%s (%s)", r->path, mode)
+					      : r->path;
 	if (r->path && r->path[0])
 		return model_stringf(m, "%s lock on %s", mode, r->path);
 	return model_stringf(m, "%s lock on file %llx:%llu", mode, (unsigned long long)r->dev,
@@ -89,7 +92,8 @@ static uint32_t root_blocker(const struct model *m, uint32_t lock)
 	return lock != MODEL_NONE && m->locks.items[lock].state == LOCK_HELD ? lock : MODEL_NONE;
 }
 
-/* --- ways: who can release a hold -------------------------------------------------------------- */
+/* --- ways: who can release a hold --------------------------------------------------------------
+ */
 
 static void add_way(struct model *m, uint32_t need, uint32_t process, uint32_t thread)
 {
@@ -156,7 +160,8 @@ static void add_ways(struct maker *k, uint32_t need, uint32_t hold)
 		k->way_unseen[hold] = unseen;
 }
 
-/* --- needs: the holds that have to go ---------------------------------------------------------- */
+/* --- needs: the holds that have to go ----------------------------------------------------------
+ */
 
 static void add_need(struct maker *k, uint32_t wait, uint32_t hold)
 {
@@ -178,8 +183,8 @@ static bool is_at_one_time(const struct maker *k, const struct model_lock *wait,
 
 	if (is_now != is_of_now(k->m, hold))
 		return false;
-	return is_now || (wait->since_ns < k->ends[hold->process] &&
-			  hold->since_ns < k->ends[wait->process]);
+	return is_now ||
+	       (wait->since_ns < k->ends[hold->process] && hold->since_ns < k->ends[wait->process]);
 }
 
 static void add_needs(struct maker *k, uint32_t wait, uint32_t lock)
@@ -206,7 +211,8 @@ static void add_needs(struct maker *k, uint32_t wait, uint32_t lock)
 	}
 }
 
-/* --- waits ------------------------------------------------------------------------------------- */
+/* --- waits -------------------------------------------------------------------------------------
+ */
 
 static bool is_same_request(const struct model *m, uint32_t a, uint32_t b)
 {
@@ -237,6 +243,15 @@ static void name_thread(const struct maker *k, struct model_wait *w, const struc
 		w->request = k->m->threads.items[w->thread].ran_ns;
 }
 
+/* futex() with a limit of time, its fourth argument: what pthread_mutex_timedlock() and its kin do.
+ */
+static bool has_limit(const struct model *m, const struct model_lock *l)
+{
+	return lock_is_of_threads(l->kind) && l->thread != MODEL_NONE && is_of_now(m, l) &&
+	       m->threads.items[l->thread].syscall >= 0 &&
+	       m->threads.items[l->thread].syscall_args[3];
+}
+
 /* `like`: a wait for the same that may share its needs, MODEL_NONE: there is none. Its index. */
 static uint32_t add_wait(struct maker *k, uint32_t lock, uint32_t like)
 {
@@ -252,10 +267,12 @@ static uint32_t add_wait(struct maker *k, uint32_t lock, uint32_t like)
 	w->process = l->process;
 	w->lock = lock;
 	w->since_ns = l->since_ns;
+	if (!w->since_ns && l->thread != MODEL_NONE)
+		w->since_ns = m->threads.items[l->thread].asleep_since_ns;
 	w->object = like == MODEL_NONE ? wait_lock_text(m, l) : m->waits.items[like].object;
 	w->until_ns = l->until_ns;
 	/* Who polls decides himself how long; a lease is ended by the kernel. */
-	if (l->state == LOCK_POLLING || l->kind == LOCK_LEASE)
+	if (l->state == LOCK_POLLING || l->kind == LOCK_LEASE || has_limit(m, l))
 		w->until_ns = UINT64_MAX;
 	name_thread(k, w, l);
 	if (like == MODEL_NONE) {
@@ -299,7 +316,8 @@ static void add_waits(struct maker *k)
 	}
 }
 
-/* --- tables ------------------------------------------------------------------------------------ */
+/* --- tables ------------------------------------------------------------------------------------
+ */
 
 static int compare_numbers(uint64_t a, uint64_t b)
 {

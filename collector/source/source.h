@@ -31,6 +31,7 @@ struct gather {
 	uint32_t tombstone_count, tombstone_room;
 	struct core *core;     /* NULL without one; its paths and segments point into it */
 	uint32_t core_process; /* of the core, into m->processes */
+	uint32_t asked_since;  /* how often it was asked since when somebody sleeps */
 	uint64_t bytes_read;   /* of segments: bounded as a whole */
 	uint64_t last_ns;      /* the latest time in any record */
 	uint64_t last_real_ns; /* the same moment on CLOCK_REALTIME, by that record's header */

@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "collector/arch/syscall_name.h"
+#include "collector/proc/lock_call.h"
 #include "collector/source/owners.h"
 #include "collector/source/source.h"
 
 #define PROCESSES_MAX 64        /* that only wait, or only hold */
 #define PROCESSES_MAX_BOTH 5000 /* in any case */
+#define SINCE_MAX 64            /* since when somebody asks costs some 100 us to know */
 
 enum interest {
 	INTEREST_NONE,
@@ -111,11 +113,25 @@ static uint64_t read_ran(const struct proc *proc, pid_t pid, pid_t tid)
 	return strtoull(text, NULL, 10);
 }
 
+/* Since when it asks, where no record says it. */
+static uint64_t read_since(struct gather *g, pid_t pid, pid_t tid)
+{
+	uint64_t asleep_ns, now = g->m->now_ns;
+
+	if (g->asked_since >= SINCE_MAX)
+		return 0;
+	g->asked_since++;
+	if (!now || !proc_asleep_ns(g->proc, pid, tid, &asleep_ns) || asleep_ns >= now)
+		return 0;
+	return now - asleep_ns;
+}
+
 static void read_thread(struct gather *g, uint32_t process, pid_t tid)
 {
 	pid_t pid = g->m->processes.items[process].pid;
 	struct proc_stat st;
 	struct proc_syscall sc;
+	struct lock_call call;
 
 	if (proc_read_task_stat(g->proc, pid, tid, &st))
 		return;
@@ -133,6 +149,8 @@ static void read_thread(struct gather *g, uint32_t process, pid_t tid)
 	memcpy(t->syscall_args, sc.args, sizeof(t->syscall_args));
 	t->sp = sc.sp;
 	t->pc = sc.pc;
+	if (!t->asleep_since_ns && lock_call_decode(&sc, &call))
+		t->asleep_since_ns = read_since(g, pid, tid);
 }
 
 void tasks_read_process(struct gather *g, uint32_t process)

@@ -54,6 +54,8 @@ static struct process_stacks *load_process(struct stacks *s, uint32_t process)
 
 struct process_stacks *stack_process_recorded(struct stacks *s, uint32_t process)
 {
+	if (process >= s->m->processes.count) /* a stack of somebody who is not shown */
+		return NULL;
 	if (process >= s->process_count) {
 		uint32_t count = s->m->processes.count;
 		struct process_stacks **grown = reallocarray(s->processes, count, sizeof(*grown));

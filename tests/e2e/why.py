@@ -127,6 +127,71 @@ def _(case):
     assert it["advice"]["end_pid"] == victim.pid and it["advice"]["goes_on"] == 1, it["advice"]
 
 
+def kinds(view):
+    return sorted(f["kind"] for f in view["findings"])
+
+
+@tap.test("graph says the cause over a tree; a stopped holder is a finding")
+def _(case):
+    holder = case.actor()
+    holder.do("posix('a')")
+    waiter(case, "posix('a', wait=True)")
+    assert "blocked-while-holding" not in kinds(case.json_now("graph", case.path("a")))
+    os.kill(holder.pid, signal.SIGSTOP)
+    wait_until(lambda: proc.state(holder.pid) == "T", "the holder to stop")
+    view = case.json_now("graph", case.path("a"))
+    cause = view["locks"][0]["cause"]
+    assert cause.startswith("1 waits for ") and cause.endswith(", which is stopped by a signal"), cause
+    assert kinds(view) == ["blocked-while-holding"], kinds(view)
+    text = case.lockjam("graph", case.path("a"), status=(1,)).stdout
+    assert f"Cause: {cause}\n" in text, text
+    os.kill(holder.pid, signal.SIGCONT)
+
+
+@tap.test("services that queue for the one that accepts are silent, however long")
+def _(case):
+    holder = case.actor()
+    holder.do("posix('accept lock')")
+    holder.send("[s := __import__('socket').socket(), s.bind(('127.0.0.1', 0)), s.listen(), s.accept()]")
+    wait_until(lambda: proc.syscall(holder.pid) in (43, 288, 202, 242), "accept")
+    for _n in range(2):
+        waiter(case, "posix('accept lock', wait=True)")
+    view = case.json_now("graph", "--long-hold=1ms", "--long-wait=1ms", case.path("accept lock"))
+    assert not kinds(view), kinds(view)
+    assert view["locks"][0]["cause"].startswith("2 wait for "), view["locks"][0]["cause"]
+
+
+@tap.test("who waits for longer than the threshold is noted")
+def _(case):
+    holder = case.actor()
+    holder.do("posix('a')")
+    late = waiter(case, "posix('a', wait=True)")
+    view = case.json_now("graph", "--long-wait=1ms", case.path("a"))
+    assert kinds(view) == ["long-wait"], kinds(view)
+    assert f"(pid {late.pid}) has waited for " in view["findings"][0]["headline"], view["findings"]
+    assert not kinds(case.json_now("graph", case.path("a")))
+
+
+@tap.test("a file lock and a child: the parent waits for who waits for its lock")
+def _(case):
+    parent = case.actor()
+    parent.do("posix('a')")
+    parent.do("pid = child(\"block:posix('a', wait=True)\")")
+    parent.send("os.waitpid(pid, 0)")
+    wait_until(lambda: proc.syscall(parent.pid) in (61, 260), "waitpid")
+    it = why(case, parent.pid)
+    assert it["cause"] == "deadlock", brief(it)
+    assert [link["in_cycle"] for link in it["links"]] == [True] * 3, brief(it)
+    free = case.actor()
+    free.do("posix('b')")
+    free.do("pid = child(\"block:time.sleep(300)\")")
+    free.send("os.waitpid(pid, 0)")
+    wait_until(lambda: proc.syscall(free.pid) in (61, 260), "waitpid")
+    late = waiter(case, "posix('b', wait=True)")
+    it = why(case, late.pid)
+    assert it["cause"] == "sleep" and len(it["links"]) == 3, brief(it)
+
+
 @tap.test("one PID, and one that there is")
 def _(case):
     for arguments in ((), ("1", "2"), ("sh",), ("999999999",), ("-o", "none", "1")):

@@ -9,7 +9,9 @@ static uint32_t cycles_of(struct model *m)
 	analyse(m);
 	uint32_t count = count_kind(m, FINDING_DEADLOCK_CYCLE);
 
-	CU_ASSERT_EQUAL(m->findings.count, count);
+	for (uint32_t i = 0; i < m->findings.count; i++) /* but for what lasts long */
+		CU_ASSERT(m->findings.items[i].kind == FINDING_DEADLOCK_CYCLE ||
+			  m->findings.items[i].severity == SEVERITY_NOTE);
 	model_free(m);
 	return count;
 }

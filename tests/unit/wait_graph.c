@@ -217,6 +217,7 @@ static struct chain chain_of(struct model *m, uint32_t process)
 	analyse(m);
 	CU_ASSERT_EQUAL_FATAL(wait_graph_init(&g, m, WAIT_LOOKS), 0);
 	CU_ASSERT_EQUAL_FATAL(chain_build(&c, &g, process, 100), 0);
+	chain_choose_victim(&c, &g);
 	wait_graph_done(&g);
 	return c;
 }
