@@ -83,6 +83,14 @@ static void numbers_of_another_namespace(void)
 		   "108 sleep: time to pass\n");
 }
 
+/* The other reader of the first pipe has nothing to do with it. */
+static void pipes(void)
+{
+	check(120, "120 pipe: input of pipe:[77] -> 121\n"
+		   "121 pipe: room in pipe:[79] -> 122\n"
+		   "122 sleep: time to pass\n");
+}
+
 static void what_is_not_understood(void)
 {
 	check(110, "110 unknown: the end of a system call ? the calls of 32-bit programs are not "
@@ -95,6 +103,7 @@ static void what_is_not_understood(void)
 static const struct unit_test tests[] = {
 	{"stopped, traced, on a disk, and their parent", all_kinds_of_states},
 	{"a child by its number in another pid namespace", numbers_of_another_namespace},
+	{"who has the other end of a pipe, by the access mode", pipes},
 	{"garbage and strange calls are no wait, or an unknown one", what_is_not_understood},
 	{NULL, NULL},
 };
