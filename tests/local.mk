@@ -83,6 +83,7 @@ VICTIMS = \
 	tests/victims/counting \
 	tests/victims/crowd \
 	tests/victims/deliveries \
+	tests/victims/ended-owner \
 	tests/victims/every-lock \
 	tests/victims/every-unsafe \
 	tests/victims/every-wrapper \
@@ -176,6 +177,7 @@ tests_victims_inlined_CFLAGS = $(AM_CFLAGS) -O2
 tests_victims_heap_threaded_LDADD = -lpthread
 tests_victims_abba_mutex_LDADD = -lpthread
 tests_victims_abba_shared_LDADD = -lpthread
+tests_victims_ended_owner_LDADD = -lpthread
 tests_victims_every_lock_LDADD = -lpthread
 tests_victims_cancelled_waits_LDADD = -lpthread
 tests_victims_recorded_waits_LDADD = -lpthread

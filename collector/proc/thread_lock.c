@@ -1,6 +1,7 @@
 /*
  * See thread_lock.h. Layouts: glibc 2.25 to 2.41, 64 bit, sysdeps/nptl/bits/struct_mutex.h and
- * struct_rwlock.h (part of the ABI, because of static initialisers); nptl/pthreadP.h for the bits of
+ * struct_rwlock.h (part of the ABI, because of static initialisers); nptl/pthreadP.h for the bits
+ * of
  * __kind; sysdeps/x86_64/nptl/pthread_spin_lock.S.
  */
 #include "config.h"
@@ -102,8 +103,8 @@ static bool is_in_line(const char *line, uint64_t address, struct thread_lock_pl
 	char mode[8];
 	int at = 0;
 
-	if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &start, &end, mode, &offset, &major, &minor,
-		   &ino, &at) < 7 ||
+	if (sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %n", &start, &end, mode, &offset, &major,
+		   &minor, &ino, &at) < 7 ||
 	    address < start || address >= end)
 		return false;
 	snprintf(place->path, sizeof(place->path), "%s", line + at);

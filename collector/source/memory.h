@@ -1,6 +1,6 @@
 /*
- * What the files of the source "memory" share: source_memory.c (locks of threads) and memory_waits.c
- * (what else a thread waits for in its process's memory).
+ * What the files of the source "memory" share: source_memory.c (locks of threads) and
+ * memory_waits.c (what else a thread waits for in its process's memory).
  */
 #ifndef LOCKJAM_MEMORY_H
 #define LOCKJAM_MEMORY_H
@@ -29,8 +29,9 @@ bool memory_sleeps_in(const struct gather *g, uint32_t thread, uint64_t address,
 bool memory_is_of_interest(const struct gather *g, uint32_t process);
 
 /*
- * Does the thread wait for a condition variable, a semaphore, a barrier, or a thread's end? Of the living it is
- * over when the kernel does not say so, and another one when pthread_cond_wait() takes the mutex again.
+ * Does the thread wait for a condition variable, a semaphore, a barrier, or a thread's end? Of the
+ * living it is over when the kernel does not say so, and another one when pthread_cond_wait() takes
+ * the mutex again.
  */
 bool memory_wait_is_other(const struct memory_thread *t);
 

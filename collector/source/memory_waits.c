@@ -1,4 +1,5 @@
-/* See memory.h. Who could end such a wait is what the record tells: who did so before, or took it. */
+/* See memory.h. Who could end such a wait is what the record tells: who did so before, or took it.
+ */
 #include "config.h"
 
 #include "collector/source/memory.h"
@@ -94,9 +95,8 @@ static const char *after_text(struct model *m, uint64_t since_ns, uint64_t last_
 {
 	uint64_t apart = since_ns > last_ns ? since_ns - last_ns : last_ns - since_ns;
 
-	return model_stringf(m, "%" PRIu64 ".%03" PRIu64 "s %s this wait began",
-			     apart / 1000000000, apart / 1000000 % 1000,
-			     since_ns > last_ns ? "before" : "after");
+	return model_stringf(m, "%" PRIu64 ".%03" PRIu64 "s %s this wait began", apart / 1000000000,
+			     apart / 1000000 % 1000, since_ns > last_ns ? "before" : "after");
 }
 
 static const char *times_text(struct model *m, uint64_t count)
@@ -104,7 +104,8 @@ static const char *times_text(struct model *m, uint64_t count)
 	return count == 1 ? "once" : model_stringf(m, "%" PRIu64 " times", count);
 }
 
-/* --- kinds --------------------------------------------------------------------------------------- */
+/* --- kinds ---------------------------------------------------------------------------------------
+ */
 
 static const char *condition(const struct memory_thread *t, uint32_t need)
 {
@@ -114,10 +115,12 @@ static const char *condition(const struct memory_thread *t, uint32_t need)
 	if (!h.count)
 		return "nobody has signalled it, any thread may";
 	add_way(t, need, h.last_tid, "signalled it last");
-	return model_stringf(m, "any thread may signal it; it was signalled %s, the last time by thread "
-				"%d, %s",
-			     times_text(m, h.count), h.last_tid,
-			     after_text(m, t->list->wait.since_ns, h.last_ns));
+	return model_stringf(
+		m,
+		"any thread may signal it; it was signalled %s, the last time by thread "
+		"%d, %s",
+		times_text(m, h.count), h.last_tid,
+		after_text(m, t->list->wait.since_ns, h.last_ns));
 }
 
 static void add_takers(const struct memory_thread *t, uint32_t need)
@@ -136,8 +139,8 @@ static void add_takers(const struct memory_thread *t, uint32_t need)
 }
 
 /*
- * Posted only ever by a thread that had taken it, it is used as a lock: then those who have it now are the
- * ones to post it.
+ * Posted only ever by a thread that had taken it, it is used as a lock: then those who have it now
+ * are the ones to post it.
  */
 static const char *semaphore(const struct memory_thread *t, uint32_t need)
 {
@@ -150,9 +153,10 @@ static const char *semaphore(const struct memory_thread *t, uint32_t need)
 	if (!h.foreign && m->needs.items[need].way_count)
 		return NULL;
 	add_way(t, need, h.last_tid, "posted it last");
-	return model_stringf(m, "any thread may post it; it was posted %s, the last time by thread %d, %s",
-			     times_text(m, h.count), h.last_tid,
-			     after_text(m, t->list->wait.since_ns, h.last_ns));
+	return model_stringf(
+		m, "any thread may post it; it was posted %s, the last time by thread %d, %s",
+		times_text(m, h.count), h.last_tid,
+		after_text(m, t->list->wait.since_ns, h.last_ns));
 }
 
 /* The thread whose pthread_t it is: of the living, the word that the kernel clears at its end. */
@@ -174,7 +178,8 @@ static const char *joined(const struct memory_thread *t, uint32_t need)
 	return t->g->m->needs.items[need].way_count ? NULL : "which thread that is, is not known";
 }
 
-/* --- all ----------------------------------------------------------------------------------------- */
+/* --- all -----------------------------------------------------------------------------------------
+ */
 
 static const char *object(const struct memory_thread *t, uint32_t need)
 {

@@ -2,9 +2,9 @@
  * Source: locks of threads that somebody waits for, from the records of the shim and the memory of
  * the living.
  *
- * A process holds thousands of mutexes that nobody else wants: into the model comes what is waited for,
- * with all that hold it. Of a living process a record is checked: the kernel says in which futex a thread
- * sleeps, libc's object who has it. Of a dead one the record is all there is.
+ * A process holds thousands of mutexes that nobody else wants: into the model comes what is waited
+ * for, with all that hold it. Of a living process a record is checked: the kernel says in which
+ * futex a thread sleeps, libc's object who has it. Of a dead one the record is all there is.
  */
 #include "config.h"
 
@@ -20,10 +20,12 @@
 struct request {
 	uint32_t process, thread;
 	enum lock_kind kind;
-	const struct seg_hold *hold;        /* NULL: its list was full */
-	const struct seg_thread_wait *wait; /* NULL: it was free a moment before, no more is known */
+	const struct seg_hold *hold; /* NULL: its list was full */
+	const struct seg_thread_wait
+		*wait; /* NULL: it was free a moment before, no more is known */
 	uint64_t address, site;
-	struct thread_lock_place place; /* of a lock between processes; ino 0: it is the process's own */
+	struct thread_lock_place
+		place; /* of a lock between processes; ino 0: it is the process's own */
 	enum lock_mode mode;
 	enum evidence evidence;
 };
@@ -63,7 +65,8 @@ bool memory_read_list(const struct gather *g, uint32_t process, uint32_t index,
 	return list->tid > 0;
 }
 
-/* --- resources ----------------------------------------------------------------------------------- */
+/* --- resources -----------------------------------------------------------------------------------
+ */
 
 static bool is_resource_of(const struct model_resource *r, const struct request *q)
 {
@@ -103,8 +106,8 @@ static uint32_t add_resource(struct model *m, const struct request *q)
 	r->dev = q->place.dev;
 	r->ino = q->place.ino;
 	r->address = q->place.offset;
-	r->path = model_stringf(m, "%s of several processes, byte %" PRIu64 " of %s", names[q->kind],
-				q->place.offset, q->place.path);
+	r->path = model_stringf(m, "%s of several processes, byte %" PRIu64 " of %s",
+				names[q->kind], q->place.offset, q->place.path);
 	return i;
 }
 
@@ -121,7 +124,8 @@ uint32_t memory_stack(struct model *m, uint32_t process, uint32_t raw, uint64_t 
 	return i;
 }
 
-/* --- holds --------------------------------------------------------------------------------------- */
+/* --- holds ---------------------------------------------------------------------------------------
+ */
 
 static uint32_t add_lock(struct model *m, const struct request *q, uint32_t resource)
 {
@@ -158,6 +162,25 @@ static bool is_denied(const struct thread_lock *lock, pid_t tid, const struct se
 	return lock->owner && lock->owner != tid;
 }
 
+/* Whose hold it is; of a living process's thread that has ended: nobody's. */
+static void name_owner(struct gather *g, struct request *held, pid_t tid)
+{
+	pid_t pid = g->m->processes.items[held->process].pid;
+
+	held->thread = MODEL_NONE;
+	if (!is_live(g, held->process) || proc_has(g->proc, "%d/task/%d", pid, tid))
+		held->thread = thread_of(g, held->process, tid);
+	else
+		held->process = MODEL_NONE;
+}
+
+static const char *unowned_text(struct model *m, const struct request *held, pid_t tid)
+{
+	if (held->process != MODEL_NONE)
+		return NULL;
+	return model_stringf(m, "thread %d has it, and has ended: nobody can give it back", tid);
+}
+
 /* Several levels of a recursive mutex are one hold: the outermost. */
 static void add_holds_of(struct gather *g, const struct request *q, uint32_t resource,
 			 const struct seg_holds *list, const struct thread_lock *lock)
@@ -173,7 +196,7 @@ static void add_holds_of(struct gather *g, const struct request *q, uint32_t res
 		struct request held = *q;
 
 		held.mode = h->mode == SEG_MODE_READ ? MODE_READ : MODE_WRITE;
-		held.thread = thread_of(g, q->process, list->tid);
+		name_owner(g, &held, list->tid);
 		held.evidence = lock ? EVIDENCE_OBSERVED : EVIDENCE_RECORDED;
 		uint32_t stack = memory_stack(m, q->process, h->stack, h->site);
 		uint32_t l = add_lock(m, &held, resource);
@@ -181,6 +204,7 @@ static void add_holds_of(struct gather *g, const struct request *q, uint32_t res
 		if (l == MODEL_NONE)
 			return;
 		m->locks.items[l].stack = stack;
+		m->locks.items[l].unowned = unowned_text(m, &held, list->tid);
 		m->locks.items[l].since_ns = h->flags & SEG_HOLD_TIMED ? h->since_ns : 0;
 		return;
 	}
@@ -190,32 +214,27 @@ static void add_holds_of(struct gather *g, const struct request *q, uint32_t res
 static void add_owner(struct gather *g, const struct request *q, uint32_t resource, pid_t owner)
 {
 	struct request held = *q;
-	pid_t pid = g->m->processes.items[q->process].pid;
 
 	held.mode = MODE_WRITE;
 	held.evidence = EVIDENCE_OBSERVED;
-	held.thread = MODEL_NONE;
-	if (proc_has(g->proc, "%d/task/%d", pid, owner))
-		held.thread = gather_thread(g, q->process, owner);
-	else
-		held.process = MODEL_NONE;
+	name_owner(g, &held, owner);
 	uint32_t l = add_lock(g->m, &held, resource);
 
-	if (l != MODEL_NONE && held.process == MODEL_NONE)
-		g->m->locks.items[l].unowned = model_stringf(
-			g->m, "thread %d has it, and has ended: nobody can give it back", owner);
+	if (l != MODEL_NONE)
+		g->m->locks.items[l].unowned = unowned_text(g->m, &held, owner);
 }
 
 static bool has_holder(const struct model *m, uint32_t resource, enum lock_mode mode)
 {
 	for (uint32_t i = 0; i < m->locks.count; i++)
-		if (m->locks.items[i].resource == resource && m->locks.items[i].state == LOCK_HELD &&
-		    m->locks.items[i].mode == mode)
+		if (m->locks.items[i].resource == resource &&
+		    m->locks.items[i].state == LOCK_HELD && m->locks.items[i].mode == mode)
 			return true;
 	return false;
 }
 
-/* In the list of the thread that a lock between processes names as its owner: the hold of that place. */
+/* In the list of the thread that a lock between processes names as its owner: the hold of that
+ * place. */
 static bool add_shared_of(struct gather *g, const struct request *q, uint32_t resource,
 			  const struct seg_holds *list, const struct thread_lock *lock)
 {
@@ -282,7 +301,8 @@ static void add_holds(struct gather *g, const struct request *q, uint32_t resour
 		add_owner(g, q, resource, lock->owner);
 }
 
-/* --- requests ------------------------------------------------------------------------------------ */
+/* --- requests ------------------------------------------------------------------------------------
+ */
 
 /* The innermost request; those below it were left by a handler that jumped away. */
 static bool find_request(const struct seg_holds *list, struct request *q)
@@ -404,10 +424,10 @@ static void add_request(struct gather *g, struct request *q)
 		add_holds(g, q, resource);
 	}
 	uint32_t stack = memory_stack(m, q->process,
-				   q->wait   ? q->wait->stack
-				   : q->hold ? q->hold->stack
-					     : 0,
-				   q->site);
+				      q->wait   ? q->wait->stack
+				      : q->hold ? q->hold->stack
+						: 0,
+				      q->site);
 	uint32_t i = add_lock(m, q, resource);
 
 	if (i == MODEL_NONE)

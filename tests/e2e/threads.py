@@ -118,6 +118,20 @@ def _(case):
     assert len(found) == 1 and "of several processes" in found[0]["headline"], found
 
 
+@tap.test("a mutex whose owner has ended, and a robust one that was taken over")
+def _(case):
+    victim = case.victim("ended-owner")
+    held = held_addresses(case, victim.pid)
+    assert len(held) == 2, held
+    locks = [lock for lock in case.json("graph")["locks"]
+             if any(w["pid"] == victim.pid for w in lock["waiters"])]
+    assert len(locks) == 1 and "(orphan)" in locks[0]["file"], locks
+    assert [w["tid"] for w in locks[0]["waiters"]] == [int(victim.word("waiter"))], locks
+    holder, = locks[0]["holders"]
+    assert holder["pid"] is None, holder
+    assert f"thread {victim.word('owner')} has it, and has ended" in holder["owner_unknown"], holder
+
+
 KINDS = {"condition": "condition", "timed": "condition", "semaphore": "semaphore",
          "locking": "semaphore", "barrier": "barrier", "joining": "join"}
 
