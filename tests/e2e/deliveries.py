@@ -22,7 +22,9 @@ def deliveries(case):
 
 
 def nothing_is_lost(view):
-    assert not view["notes"], [note["text"] for note in view["notes"]]
+    # What others lock meanwhile is no loss.
+    notes = [note["text"] for note in view["notes"] if not note["text"].startswith("/proc/locks ")]
+    assert not notes, notes
 
 
 def add_storm(name, threads):
