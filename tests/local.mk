@@ -460,8 +460,10 @@ check-rounds:
 .PHONY: check-rounds
 
 # --- measuring ----------------------------------------------------------------------------------
-MEASURED = tests/bench/crowd tests/bench/delivery tests/bench/locks tests/bench/orders tests/bench/pairs \
+MEASURED = tests/bench/crowd tests/bench/delivery tests/bench/knots tests/bench/locks tests/bench/orders tests/bench/pairs \
 	tests/bench/stall
+tests_bench_knots_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
+tests_bench_knots_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 tests_bench_orders_CFLAGS = $(AM_CFLAGS) $(ELF_CFLAGS)
 tests_bench_orders_LDADD = collector/libcollector.a $(ELF_LIBS) $(UNPACK_LIBS) $(DEMANGLE_LIBS)
 EXTRA_PROGRAMS = $(MEASURED)
