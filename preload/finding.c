@@ -18,6 +18,11 @@
 #define PAGE 4096
 #define NAME_MAX_BYTES 64
 #define NO_ROOM UINT32_MAX
+/*
+ * The last part of the table is for what is left of many sites: calls of one function at one place that
+ * interrupted ever more functions. They share a record, which says nothing of what was interrupted.
+ */
+#define SHARED_PART 4
 
 /*
  * Which finding a site has: a private index, since the table of the segment is not to be searched
@@ -42,6 +47,7 @@ struct key {
 	uint64_t interrupted_function;
 	int signo;
 	uint16_t flags;
+	bool is_shared; /* whatever was interrupted */
 };
 
 /* --- reading stacks that may end anywhere ---------------------------------------------------- */
@@ -209,15 +215,19 @@ static uint32_t write_record(const struct finding_call *call, const struct key *
 		signal_record(frame->disposition); /* of this segment: it may have forked */
 	record->thread = segment_thread();
 	record->caller = key->caller;
-	record->interrupted_pc = frame->interrupted_pc;
+	record->interrupted_pc = key->is_shared ? 0 : frame->interrupted_pc;
 	record->interrupted_function = key->interrupted_function;
 	record->first_ns = record->last_ns = now;
 	memcpy(record->regs, call->regs, ARCH_REGS * sizeof(uint64_t));
 	if (key->flags & SEG_FIND_HELD)
 		memcpy(record->held, frame->held, sizeof(record->held));
 	module_note(key->caller);
-	module_note(frame->interrupted_pc);
-	copy_stacks(record, call);
+	if (key->is_shared) {
+		record->flags |= SEG_FIND_NO_SLICE;
+	} else {
+		module_note(frame->interrupted_pc);
+		copy_stacks(record, call);
+	}
 	segment_publish(&record->seq);
 	segment_event(SEG_EV_FINDING, 0, 0, index, 0);
 	return index;
@@ -248,7 +258,7 @@ static uint64_t hash_key(const struct key *key)
 	uint64_t hash = mix(segment_epoch(), (uintptr_t)key->function);
 
 	hash = mix(hash, key->caller);
-	hash = mix(hash, key->interrupted_function);
+	hash = mix(hash, key->is_shared ? 1 : key->interrupted_function);
 	hash = mix(hash, (uint64_t)key->signo << 16 | key->flags);
 	return hash ? hash : 1;
 }
@@ -264,8 +274,8 @@ static void start_epoch(void)
 		memset(index_.sites, 0, sizeof(index_.sites));
 }
 
-/* The site's place, new or not; NULL when the index is full. */
-static struct site *find_site(uint64_t key, bool *is_new)
+/* The site's place, new (only where `may_add`) or not; NULL when there is none, or the index is full. */
+static struct site *find_site(uint64_t key, bool may_add, bool *is_new)
 {
 	*is_new = false;
 	for (uint32_t i = 0; i < PROBES; i++) {
@@ -274,6 +284,8 @@ static struct site *find_site(uint64_t key, bool *is_new)
 
 		if (found == key)
 			return site;
+		if (!found && !may_add)
+			return NULL;
 		if (!found && atomic_compare_exchange_strong(&site->key, &found, key)) {
 			*is_new = true;
 			return site;
@@ -327,6 +339,24 @@ static struct key key_of(const struct finding_call *call)
 	return key;
 }
 
+static bool is_scarce(void)
+{
+	const struct seg_table *table = &segment_get()->tables[SEG_FINDINGS];
+
+	return table->used >= table->capacity - table->capacity / SHARED_PART;
+}
+
+static struct site *find_any_site(struct key *key, bool *is_new)
+{
+	struct site *site = find_site(hash_key(key), !is_scarce(), is_new);
+
+	if (site)
+		return site;
+	key->is_shared = true;
+	key->interrupted_function = 0;
+	return find_site(hash_key(key), true, is_new);
+}
+
 /* The site is new, or is being written at this moment. */
 static uint32_t record_new(struct site *site, const struct finding_call *call,
 			   const struct key *key, bool is_new, uint64_t now)
@@ -348,7 +378,7 @@ uint32_t finding_record(const struct finding_call *call, uint64_t now_ns)
 	start_epoch();
 	describe(call->frame);
 	key = key_of(call);
-	site = find_site(hash_key(&key), &is_new);
+	site = find_any_site(&key, &is_new);
 	if (!site) {
 		count(0, 1, now_ns);
 		return 0;

@@ -283,11 +283,14 @@ static bool is_refusal(int error)
 static void note_unlock(const struct lock_call *call, bool is_known)
 {
 	uint32_t resource = is_known ? call->resource : 0;
+	uint64_t moment = lockset_moment();
 
 	if (shim_unlikely(lost_is_open()) && resource &&
 	    lost_unlocked(resource, call->fd, call->range))
 		return;
-	if (!resource || !lockset_mode_of(resource, SEG_LOCK_POSIX, 0, call->range))
+	if (resource && lockset_mode_of(resource, SEG_LOCK_POSIX, 0, call->range))
+		return;
+	if (moment && moment == lockset_moment())
 		lost_never_held(call->fd, call->range);
 }
 

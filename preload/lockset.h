@@ -73,6 +73,12 @@ uint64_t lockset_find_ofd(uint32_t resource, int fd);
 /* The mode that the owner holds on all or part of the range, 0 if none. */
 uint8_t lockset_mode_of(uint32_t resource, uint8_t kind, uint64_t ofd, struct range range);
 
+/*
+ * The set as it stands has all that was recorded: not 0, and the same as long as nothing changes. 0: somebody
+ * is at it, changes wait in the queue, or some were given up. What is not in the set may be held then.
+ */
+uint64_t lockset_moment(void);
+
 /* Does the calling thread hold a file lock that it took itself? One look. */
 bool lockset_holds(void);
 /* Adds those, the oldest first. */

@@ -175,6 +175,16 @@ void lockset_submit(const struct lockset_change *change)
 		let_go();
 }
 
+uint64_t lockset_moment(void)
+{
+	uint64_t owner = atomic_load(&set.owner);
+
+	if ((uint32_t)owner || atomic_load(&set.posted) != atomic_load(&set.taken) ||
+	    segment_get()->limits & SEG_LIMIT_BUSY)
+		return 0;
+	return (owner >> 32) + 1;
+}
+
 void lockset_abandon(const struct shim_frame *frame)
 {
 	if ((int32_t)atomic_load(&set.owner) == shim_self.tid &&

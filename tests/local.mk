@@ -116,6 +116,7 @@ VICTIMS = \
 	tests/victims/left-handlers \
 	tests/victims/lock-in-handler \
 	tests/victims/longjmp-out \
+	tests/victims/many-sites \
 	tests/victims/moments \
 	tests/victims/nested \
 	tests/victims/nested-deep \

@@ -118,6 +118,16 @@ add_deep(5)
 add_deep(25)
 
 
+@tap.test("more sites than there is room for: one finding, counts exact")
+def _(case):
+    case.victim("many-sites", "20")
+    view = case.json("report")
+    (found,) = view["findings"]
+    assert (found["function"], found["severity"], found["count"]) == ("strtok", "warning", 20 * 512), found
+    assert "main" in views.functions(found["stacks"][0]["frames"]), found
+    nothing_is_lost(view)
+
+
 @tap.test("a child that was forked in a handler stays in it: what it calls there is a note")
 def _(case):
     case.victim("forked-in-handler")
