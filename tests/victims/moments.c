@@ -1,7 +1,8 @@
 /*
  * Scenario: moments WHAT SIGNALS. A timer's signal comes again and again while the program does WHAT, which is
  * told in `moments` below, until so many were handled; the handler counts, and calls strtok(), which is unsafe
- * and does no harm here. The handler sets the timer again: however slow the machine is, the program goes on. SIGURG is ignored where nobody handles it: also while a program is being executed.
+ * and does no harm here. The handler sets the timer again: however slow the machine is,
+ * the program goes on. SIGURG is ignored where nobody handles it: also while a program is being executed.
  * Expect: "handled N", N of all processes together: as many deliveries, and calls found, as lockjam tells.
  */
 #include "tests/victims/handler.h"
@@ -15,7 +16,8 @@
 #define SHARED_FD 100 /* of memory that survives the execution of a program */
 #define ROUNDS 40     /* of each moment, at least */
 
-static _Atomic unsigned long *handled;
+static _Atomic unsigned long *handled; /* of all processes */
+static _Atomic unsigned long own;      /* of this one, and of those that it was forked from */
 static unsigned long wanted;
 static char name[] = "x=1";
 
@@ -37,6 +39,7 @@ static void on_signal(int signo)
 	(void)signo;
 	(void)strtok(words, " ");
 	atomic_fetch_add(handled, 1);
+	atomic_fetch_add(&own, 1);
 	set_timer();
 	errno = saved_errno;
 }
@@ -51,9 +54,9 @@ static void start_timer(void)
 
 static void await_signals(unsigned long more)
 {
-	unsigned long before = atomic_load(handled);
+	unsigned long before = atomic_load(&own);
 
-	while (atomic_load(handled) - before < more)
+	while (atomic_load(&own) - before < more)
 		;
 }
 
