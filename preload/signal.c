@@ -344,6 +344,13 @@ static enum seg_install way_of(int signo, const struct before *before,
 	return way;
 }
 
+/* The pool is full: the program has its handler, directly, and nobody sees what it does. */
+static void count_unseen(void)
+{
+	atomic_fetch_add_explicit((_Atomic uint32_t *)&SEG_TABLE(segment_get(), SEG_HANDLERS).dropped, 1,
+				  memory_order_relaxed);
+}
+
 int signal_install(int signo, const struct sigaction *act, struct sigaction *oldact,
 		   enum seg_install way)
 {
@@ -358,8 +365,11 @@ int signal_install(int signo, const struct sigaction *act, struct sigaction *old
 		return install_unseen(signo, act, oldact);
 	if (act) {
 		ours = *act;
-		if (act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN)
+		if (act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN) {
 			installed = intern_action(signo, act);
+			if (!installed)
+				count_unseen();
+		}
 	}
 	if (installed) {
 		ours.sa_sigaction = signal_trampoline;

@@ -133,6 +133,7 @@ VICTIMS = \
 	tests/victims/readers-posix \
 	tests/victims/recorded-waits \
 	tests/victims/reset-again \
+	tests/victims/many-handlers \
 	tests/victims/reset-hup \
 	tests/victims/restarted-accept \
 	tests/victims/restarted-pipe \

@@ -161,6 +161,17 @@ def _(case):
     only_finding(case.json("report"), "reset-handler")
 
 
+@tap.test("more handlers than can be recorded: all that are missing are counted")
+def _(case):
+    victim = case.victim("many-handlers")
+    view = case.json("signals", "--all")
+    recorded = len(view["signals"])
+    texts = [n["text"] for n in view["notes"] if "installations of handlers" in n["text"]]
+    assert recorded >= 256, recorded
+    assert len(texts) == 1 and f": {1000 - recorded} installations" in texts[0], (recorded, texts)
+    assert victim.finish() == 0
+
+
 @tap.test("one handler, installed with different flags in two places")
 def _(case):
     victim = case.victim("handler-flags")
