@@ -337,7 +337,7 @@ static bool put_gentle(FILE *out, const struct model *m, const struct chain_link
 		fprintf(out, "let it go on: kill -CONT %d", pid);
 	else if (root->end == CHAIN_TRACED || is_wait(m, root, WAIT_TRACED))
 		fprintf(out, "let the debugger of pid %d go on, or detach it", pid);
-	else if (root->end == CHAIN_DISK || is_wait(m, root, WAIT_DISK))
+	else if (root->wait != MODEL_NONE && chain_is_long_disk(m, &m->waits.items[root->wait]))
 		fprintf(out,
 			"look after the device or server that pid %d waits for: until that "
 			"answers not even SIGKILL ends it",

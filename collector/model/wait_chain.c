@@ -12,6 +12,7 @@
 #define NEEDS_MAX 3       /* that are followed, of one wait */
 #define WAYS_MAX 2        /* of one need */
 #define CANDIDATES_MAX 48 /* whose end is tried out */
+#define DISK_LONG_NS UINT64_C(1000000000)
 
 struct walker {
 	struct chain *chain;
@@ -235,6 +236,14 @@ static void walk(struct walker *k)
 /* --- the beginning -----------------------------------------------------------------------------
  */
 
+/* Disks are waited for all the time, and answer. Where the scheduler forgot since when, it was the
+ * same wait at two looks; a thread without such a wait (CHAIN_DISK) was seen on its way only. */
+bool chain_is_long_disk(const struct model *m, const struct model_wait *w)
+{
+	return w->kind == WAIT_DISK && (!w->since_ns || (m->now_ns > w->since_ns &&
+							 m->now_ns - w->since_ns >= DISK_LONG_NS));
+}
+
 /* It waits for others, who should not have to be waited for: not for work, data or an end. */
 static bool is_hard(const struct model *m, const struct model_wait *w)
 {
@@ -246,8 +255,9 @@ static bool is_hard(const struct model *m, const struct model_wait *w)
 		return is_followed(m, w);
 	case WAIT_STOPPED:
 	case WAIT_TRACED:
-	case WAIT_DISK:
 		return true;
+	case WAIT_DISK:
+		return chain_is_long_disk(m, w);
 	default:
 		return false;
 	}
@@ -360,8 +370,7 @@ void chain_done(struct chain *c)
 
 static bool is_link_stuck(const struct model *m, const struct chain_link *l)
 {
-	if (l->end == CHAIN_HEAP || l->end == CHAIN_STOPPED || l->end == CHAIN_TRACED ||
-	    l->end == CHAIN_DISK)
+	if (l->end == CHAIN_HEAP || l->end == CHAIN_STOPPED || l->end == CHAIN_TRACED)
 		return true;
 	return l->wait != MODEL_NONE && is_hard(m, &m->waits.items[l->wait]);
 }

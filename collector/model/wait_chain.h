@@ -62,4 +62,7 @@ void chain_choose_victim(struct chain *c, struct wait_graph *looks);
 /* The process waits, and not only for work to come or for time to pass. */
 bool chain_is_stuck(const struct chain *c, const struct model *m);
 
+/* A wait in uninterruptible sleep that is no passing one: its device or server may be dead. */
+bool chain_is_long_disk(const struct model *m, const struct model_wait *w);
+
 #endif

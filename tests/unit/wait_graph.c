@@ -322,6 +322,40 @@ static void branches_are_bounded(void)
 	model_free(m);
 }
 
+/* In uninterruptible sleep for so long; 0: nobody knows. */
+static bool is_disk_stuck(uint64_t for_ns)
+{
+	struct model *m = live_model();
+
+	add_process(m, 10);
+	m->now_ns = UINT64_C(3600000000000);
+	m->waits.items[add_wait(m, WAIT_DISK, 0)].since_ns = for_ns ? m->now_ns - for_ns : 0;
+	m->threads.items[0].task_state = 'D';
+	struct chain c = chain_of(m, 0);
+	bool is = chain_is_stuck(&c, m);
+
+	chain_done(&c);
+	model_free(m);
+	return is;
+}
+
+static void a_disk_that_answers_sticks_nobody(void)
+{
+	CU_ASSERT_FALSE(is_disk_stuck(UINT64_C(20000000)));
+	CU_ASSERT_TRUE(is_disk_stuck(UINT64_C(20000000000)));
+	CU_ASSERT_TRUE(is_disk_stuck(0));
+	struct model *m = live_model();
+
+	add_process(m, 10);
+	m->threads.items[0].task_state = 'D'; /* it was on its way: no wait was confirmed */
+	struct chain c = chain_of(m, 0);
+
+	CU_ASSERT_EQUAL(c.links[c.count - 1].end, CHAIN_DISK);
+	CU_ASSERT_FALSE(chain_is_stuck(&c, m));
+	chain_done(&c);
+	model_free(m);
+}
+
 static const struct unit_test tests[] = {
 	{"a file lock and a wait of any other kind", a_file_and_anything_else},
 	{"one free way is enough, all stuck are a knot", one_free_way_is_enough},
@@ -332,6 +366,7 @@ static const struct unit_test tests[] = {
 	{"a chain ends where somebody does not wait", a_chain_ends_where_somebody_does_not_wait},
 	{"a ring is told edge by edge", a_ring_is_told_edge_by_edge},
 	{"a lock that is shared is not freed by one end", a_shared_lock_is_not_freed_by_one},
+	{"a disk that answers sticks nobody", a_disk_that_answers_sticks_nobody},
 	{"of a crowd of holders some are followed", branches_are_bounded},
 	{NULL, NULL},
 };
