@@ -329,7 +329,9 @@ static bool is_disk_stuck(uint64_t for_ns)
 
 	add_process(m, 10);
 	m->now_ns = UINT64_C(3600000000000);
-	m->waits.items[add_wait(m, WAIT_DISK, 0)].since_ns = for_ns ? m->now_ns - for_ns : 0;
+	uint32_t wait = add_wait(m, WAIT_DISK, 0);
+
+	m->waits.items[wait].since_ns = for_ns ? m->now_ns - for_ns : 0;
 	m->threads.items[0].task_state = 'D';
 	struct chain c = chain_of(m, 0);
 	bool is = chain_is_stuck(&c, m);
