@@ -5,7 +5,7 @@ import struct
 
 MAGIC = 0x004D414A4B434F4C
 # Bytes of a record, by enum seg_table_id.
-RECORDS = (56, 32, 88, 144, 400, 24, 8, 72, 40, 1, 1, 80, 112, 48, 4096, 120, 104)
+RECORDS = (56, 32, 88, 176, 400, 24, 8, 72, 40, 1, 1, 80, 128, 48, 4096, 120, 104)
 PCS, EVENTS, STRINGS, SLICES = 6, 8, 9, 10
 LOCKS, RESOURCES, THREADS, STACKS = 2, 1, 0, 5
 LISTS, HOLDS_AT = 14, 160  # the table, and where in a record its holds begin
