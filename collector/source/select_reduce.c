@@ -42,8 +42,8 @@ static bool extend(struct reducer *r)
 	return has_changed;
 }
 
-/* What a target took in some order, also if it has nothing of it now. */
-static void keep_ordered(struct reducer *r)
+/* What a target took in some order, or lost, also if it has nothing of it now. */
+static void keep_had(struct reducer *r)
 {
 	const struct model *m = r->m;
 
@@ -53,6 +53,9 @@ static void keep_ordered(struct reducer *r)
 	for (uint32_t i = 0; i < m->edges.count; i++)
 		if (m->processes.items[m->edges.items[i].process].is_target)
 			r->is_kept[m->edges.items[i].resource] = true;
+	for (uint32_t i = 0; i < m->losses.count; i++)
+		if (m->processes.items[m->losses.items[i].process].is_target)
+			r->is_kept[m->losses.items[i].resource] = true;
 }
 
 static uint32_t at(const uint32_t *map, uint32_t index)
@@ -216,6 +219,36 @@ static void remap_order(struct reducer *r)
 	remap_edges(r);
 }
 
+/* Who got the lock in between may be left out: then it is a number. */
+static void remap_losses(struct reducer *r, const pid_t *pids)
+{
+	struct model *m = r->m;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < m->losses.count; i++) {
+		struct model_lost l = m->losses.items[i];
+
+		l.process = at(r->processes, l.process);
+		l.resource = at(r->resources, l.resource);
+		if (l.other != MODEL_NONE && r->processes[l.other] == MODEL_NONE)
+			l.other_pid = pids[l.other];
+		l.other = at(r->processes, l.other);
+		if (l.process != MODEL_NONE && l.resource != MODEL_NONE)
+			m->losses.items[kept++] = l;
+	}
+	m->losses.count = kept;
+}
+
+/* Of the processes as they stand before some are left out. NULL if memory is out. */
+static pid_t *list_pids(const struct model *m)
+{
+	pid_t *pids = calloc(m->processes.count + (size_t)1, sizeof(*pids));
+
+	for (uint32_t i = 0; pids && i < m->processes.count; i++)
+		pids[i] = m->processes.items[i].pid;
+	return pids;
+}
+
 static void remap_events(struct reducer *r)
 {
 	struct model *m = r->m;
@@ -269,11 +302,12 @@ int select_reduce(struct gather *g, bool *is_kept)
 		.calls = new_map(m->calls.count),
 		.uses = new_map(m->uses.count),
 	};
-	bool is_ok = r.holdings && r.is_related && r.processes && r.resources && r.threads &&
+	pid_t *pids = list_pids(m);
+	bool is_ok = pids && r.holdings && r.is_related && r.processes && r.resources && r.threads &&
 		     r.locks && r.handlers && r.calls && r.uses;
 
 	if (is_ok) {
-		keep_ordered(&r);
+		keep_had(&r);
 		while (extend(&r))
 			;
 		compact_processes(&r);
@@ -282,9 +316,11 @@ int select_reduce(struct gather *g, bool *is_kept)
 		remap_uses(&r);
 		remap_interruptions(&r);
 		remap_order(&r);
+		remap_losses(&r, pids);
 		remap_events(&r);
 		index_again(g);
 	}
+	free(pids);
 	free(r.holdings);
 	free(r.is_related);
 	free(r.processes);

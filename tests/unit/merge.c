@@ -334,7 +334,42 @@ static void targets_keep_their_chain(void)
 	end();
 }
 
+static void lost(uint32_t process, uint32_t resource, uint32_t other)
+{
+	uint32_t i = model_add_lost(g.m);
+	struct model_lost *l = &g.m->losses.items[i];
+
+	l->process = process;
+	l->resource = resource;
+	l->other = other;
+}
+
+/* Indices are of what is left; who is left out is a number. */
+static void losses_follow_their_process(void)
+{
+	begin();
+	uint32_t a = process(10), b = process(11), c = process(12);
+	recorded(LOCK_HELD, a, makedev(0xfe, 0), 1);
+	recorded(LOCK_HELD, b, makedev(0xfe, 0), 2);
+	recorded(LOCK_HELD, c, makedev(0xfe, 0), 3);
+	lost(a, lock(0)->resource, b);
+	lost(c, lock(2)->resource, a);
+	merge("2: POSIX  ADVISORY  WRITE 12 fe:00:3 0 EOF\n");
+	g.m->processes.items[c].is_target = true;
+	bool is_kept[8] = {false};
+	CU_ASSERT_EQUAL(select_reduce(&g, is_kept), 0);
+	CU_ASSERT_EQUAL(g.m->processes.count, 1);
+	CU_ASSERT_EQUAL_FATAL(g.m->losses.count, 1);
+	const struct model_lost *l = &g.m->losses.items[0];
+	CU_ASSERT_EQUAL(l->process, 0);
+	CU_ASSERT_EQUAL(g.m->resources.items[l->resource].ino, 3);
+	CU_ASSERT_EQUAL(l->other, MODEL_NONE);
+	CU_ASSERT_EQUAL(l->other_pid, 10);
+	end();
+}
+
 static const struct unit_test tests[] = {
+	{"losses follow their process", losses_follow_their_process},
 	{"records are confirmed", records_are_confirmed},
 	{"holds that the kernel does not have are stale", released_holds_are_stale},
 	{"waits that were granted meanwhile are holds", waits_are_granted_meanwhile},
